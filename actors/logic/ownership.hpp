@@ -1,0 +1,14 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace veranda::logic {
+
+/// Three-way merge of one object between its manifest file and what is stored (architecture 3, Identities): the file owns only the fields it names.
+/// `last_applied`: what the file said last time (empty: never); `desired`: what it says now; `live`: the stored object (empty: none).
+/// Answers the new object, or nothing when live already is as wanted. Fields that the file no longer names are removed; fields it never named are
+/// kept. Lists are atomic. All three are JSON texts of whole objects. The result carries annotation `veranda.dev/managed-by: <file>`.
+std::optional<std::string> merge_managed(const std::string& last_applied, const std::string& desired, const std::string& live, const std::string& file);
+
+} // namespace veranda::logic

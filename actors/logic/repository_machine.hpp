@@ -1,0 +1,116 @@
+#pragma once
+
+#include "actors/logic/cron.hpp"
+#include "messages/model/sync.hpp"
+
+#include <random>
+
+namespace veranda::logic {
+
+struct machine_settings {
+  std::chrono::milliseconds default_frequency{std::chrono::minutes{10}};
+  std::chrono::milliseconds health_check_frequency{std::chrono::minutes{1}};
+  std::chrono::milliseconds full_compare_interval{std::chrono::hours{6}};
+  std::chrono::milliseconds retry_initial{std::chrono::seconds{5}};
+  std::chrono::milliseconds retry_max{std::chrono::minutes{5}};
+  std::chrono::milliseconds needs_change_recheck{std::chrono::minutes{10}};
+  std::string time_zone = "UTC";
+};
+
+/// What a sync that the machine starts has to do.
+struct sync_order {
+  std::string sync_id;
+  sync_cause cause = sync_cause::start;
+  bool fresh = false; ///< the listing must begin after now; otherwise one at most 5 s old serves
+  bool full = false;  ///< compare everything, do not trust the basis
+  bool operator==(const sync_order&) const = default;
+};
+
+/// How a started sync ended.
+struct sync_outcome {
+  std::string sync_id;
+  std::optional<failure> error;
+  bool unchanged = false; ///< the basis was equal: nothing was fetched or written
+  sync_basis basis;       ///< on success
+  sync_stats stats;
+  std::vector<bad_item> bad;
+  std::string note; ///< what was found when it needs saying: `no packages found in ...`, empty otherwise
+};
+
+/// What the actor must do after a step. The machine itself does nothing.
+struct effects {
+  std::optional<sync_order> start; ///< begin this sync now; the machine is `syncing` until `on_finished`
+  bool cancel_running = false;     ///< set the running sync's cancel token; its `on_finished` is still expected
+  bool publish = false;            ///< `status()` says something new
+  bool persist = false;            ///< `durable()` changed outside of a sync's own transaction
+  std::vector<std::string> log;    ///< lines that the document names, without prefix
+};
+
+/// The planned next sync and why then.
+struct next_sync {
+  std::optional<wall_time> at;
+  std::string cause; ///< `periodic`, `cron`, `runOnceAt`, `retry`, `suspended`, `invalid`, `syncing`
+  bool operator==(const next_sync&) const = default;
+};
+
+/// Every decision of one repository: what to sync when, what to say about it. Pure: no clock, no I/O; `now` is an argument, randomness comes from
+/// the given seed. One sync at most is in flight; a trigger that arrives meanwhile is remembered and none is lost.
+///
+/// Rules (porch-behaviour 2 with its defects mended; architecture 3):
+/// * First object: one sync at once (`start`; `catch_up` when the restored next time has passed). A restored state keeps last success and error.
+/// * Periodic: default frequency after the end of the last sync, or cron's next time; recalculated the moment the schedule changes, without a sync.
+///   A bad expression falls back to the default frequency and condition `ScheduleInvalid` says so. A cron without a next time: default frequency, said too.
+/// * `runOnceAt`: independent of the periodic schedule. In the future when first seen: accepted (durable) and armed; past when first seen and not accepted
+///   before: skipped, said in a log line. Changed: moved. Cleared: cancelled. Accepted and missed while down: runs at once. Consumed by a successful sync
+///   begun at or after it, or by the failure after which only retries follow.
+/// * A change of type, URL, branch, directory, credentials reference or deployment syncs at once (`spec_changed`) and cancels a running sync; of
+///   description nothing; of schedule only re-plans.
+/// * `veranda.dev/sync-requested-at` with a new value: sync (`user`, fresh; full with `veranda.dev/sync-mode: full`); handled (durable) when that sync ends.
+/// * `veranda.dev/suspend: "true"`: a running sync is cancelled, nothing runs until it is removed (then one sync); requests are remembered.
+/// * Failures: class retry: exponential backoff with full jitter from `retry_initial` to `retry_max`; wait: `retry_after` or `retry_max`; needs change:
+///   `needs_change_recheck`; race: at once, at most 3 times in a row, then as retry; damaged: at once once, then as needs change; stop: nothing (no status change). In any
+///   case the next scheduled time holds when it is earlier.
+/// * Health check: a listing every `health_check_frequency` (not while a retry is planned, nor when it is 0), cause `health`; with a cron expression it
+///   only keeps the condition honest: moved refs then wait for the schedule (see `on_listed`).
+/// * Every `full_compare_interval` since the last full one, the next periodic sync is full.
+/// * Clock steps: due times are judged by `now`; a step backwards re-plans a periodic due time further away than one period (or cron's next).
+class repository_machine {
+public:
+  repository_machine(machine_settings settings, std::uint64_t seed, std::optional<durable_state> restored);
+
+  /// The object was added or modified (any field). The first call starts the life of the machine.
+  effects on_object(const repository_object& object, wall_time now);
+  /// Time has passed; does whatever is due.
+  effects on_time(wall_time now);
+  /// A trigger from outside the spec (`user`, `secret_changed`, `retry`).
+  effects on_trigger(sync_cause cause, bool full, wall_time now);
+  /// The running sync's listing differs from the basis. Answers whether to go on: false for a health check of a repository with a cron
+  /// expression (the sync then ends as unchanged with the old basis, and nothing is published as in progress).
+  bool on_listed_changed(wall_time now, effects& out);
+  effects on_finished(const sync_outcome& outcome, wall_time now);
+  /// Something that keeps the repository from starting syncs for now (a Secret that is missing), as a failure of a sync that was not begun.
+  effects on_blocked(const failure& why, wall_time now);
+
+  /// When `on_time` should be called at the latest.
+  [[nodiscard]] std::optional<wall_time> next_due() const;
+  [[nodiscard]] next_sync planned() const;
+  [[nodiscard]] bool syncing() const noexcept;
+  [[nodiscard]] bool dirty() const noexcept;
+  [[nodiscard]] const repository_object& object() const noexcept;
+  /// Status to publish: `Ready` first (1.3: reasons and texts of the reference; ready names the next sync time), then `Reconciling`, `Stalled`,
+  /// `PackagesDegraded`, `ScheduleInvalid`, `RepositoryConflict` when they apply. `last_transition` of a condition moves only when its status moves; `Ready` is compared with the last published one.
+  [[nodiscard]] repository_status status(wall_time now);
+  /// What must survive a restart, as of now.
+  [[nodiscard]] durable_state durable() const;
+  /// The durable state as it will be when `outcome` has been accepted: written in the same transaction as its delta.
+  [[nodiscard]] durable_state durable_after(const sync_outcome& outcome, wall_time now) const;
+  void set_fence(std::int64_t fence);
+  /// Other Repository objects that conflict with this one (1.1), by `ns/name`; reported, never blocking. Publishes when it changed.
+  effects set_conflicts(std::vector<std::string> others, wall_time now);
+
+private:
+  struct impl;
+  std::shared_ptr<impl> impl_;
+};
+
+} // namespace veranda::logic

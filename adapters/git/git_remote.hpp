@@ -1,0 +1,91 @@
+#pragma once
+
+#include "actors/logic/discovery/object_reader.hpp"
+#include "messages/model/credentials.hpp"
+#include "messages/model/refs.hpp"
+#include "messages/model/sync.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace veranda::git {
+
+/// Which refs to ask for: full names or prefixes ending in `/`.
+using ref_prefixes = std::vector<std::string>;
+
+struct transport_limits {
+  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds total_timeout{600'000};
+  std::uint64_t low_speed_bytes_per_second = 1'000; ///< below this for `low_speed_time`: timed out
+  std::chrono::seconds low_speed_time{30};
+  std::uint64_t max_listing_bytes = 256U << 20U;
+  std::uint64_t max_refs = 1'000'000;
+  std::uint64_t max_pack_bytes = 8ULL << 30U;
+  int max_redirects = 5;
+  bool allow_plaintext_credentials = false; ///< credentials over http://
+  std::string user_agent = "git/2.39 (veranda)";
+};
+
+/// What is remembered of a server between calls.
+enum class protocol_version : std::uint8_t { unknown, v0, v2 };
+
+struct listing {
+  std::string digest; ///< hex SHA-256 of the refs; equal digest means equal table
+  ref_table_ptr refs; ///< null when the digest equals the known one
+  protocol_version protocol = protocol_version::unknown;
+  std::uint64_t received_bytes = 0;
+};
+
+struct fetch_report {
+  bool pack_received = false;
+  std::uint64_t received_bytes = 0;
+  std::uint64_t objects = 0;
+};
+
+/// A bare mirror on disk: object database with packs, one packed-refs file, an identity file, a discovery index file. One user at a time (the remote's
+/// current job). All calls block.
+class mirror {
+public:
+  virtual ~mirror() = default;
+  /// Refs as of the last successful fetch.
+  virtual ref_table_ptr refs() const = 0;
+  /// Reader over the object database. Lives no longer than the mirror.
+  virtual logic::object_reader& objects() = 0;
+  virtual bool contains(const oid& id) = 0;
+  /// Contents of the index file, empty when absent.
+  virtual std::string load_index() = 0;
+  /// Replaced by rename.
+  virtual result<void> save_index(std::string_view image) = 0;
+  /// Number of packs, and their size in bytes.
+  virtual std::size_t pack_count() const = 0;
+  virtual std::uint64_t size_bytes() const = 0;
+  virtual const std::filesystem::path& path() const = 0;
+};
+
+/// Opens or creates the mirror of `url` at `dir`. Temporary packs and locks of a dead process are removed. A directory that holds another
+/// identity fails with `conflict`; an unreadable object database with `corrupt_cache` (the caller moves it aside and starts anew).
+result<std::unique_ptr<mirror>> open_mirror(const std::filesystem::path& dir, const std::string& identity);
+/// Removes a mirror and everything in it.
+result<void> remove_mirror(const std::filesystem::path& dir);
+
+/// Lists refs by a blocking call: child process for local paths, a connection of its own for http(s). v2 `ls-refs`, v0/v1 advertisement when the server
+/// has no v2. Failures are classified (`unreachable`, `timed_out`, `auth_rejected`, `not_found`, `throttled`, `unavailable`, `unsupported`).
+result<listing> list_refs(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,
+                          const transport_limits& limits, const cancel_token& cancel);
+
+/// Brings the mirror to `target`: wants what is missing, sends haves of known tips, indexes the pack, then replaces packed-refs by rename.
+/// `without_haves` refetches everything (after a missing object). On failure the mirror's refs are as before and no debris stays.
+result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const ref_table& target, const transport_limits& limits,
+                           const cancel_token& cancel, bool without_haves,
+                           const std::function<void(std::uint64_t received_bytes, std::uint64_t objects)>& progress);
+
+/// True when the URL is a local path or file:// URL.
+bool is_local(std::string_view url);
+
+/// Canonical form of a remote URL: scheme and host lower case, default port and trailing slash removed, userinfo refused. Failure `invalid_spec` names the
+/// rule that is broken.
+result<std::string> canonical_url(std::string_view url, bool allow_local);
+
+} // namespace veranda::git

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "messages/model/credentials.hpp"
+#include "messages/model/failure.hpp"
+#include "messages/model/object.hpp"
+
+namespace veranda::secrets {
+
+/// What a Repository's remote is opened with, and a keyed digest of it that changes exactly when the bytes do (safe to keep and compare).
+struct resolved_credentials {
+  credentials value;
+  std::string version;
+};
+
+/// Resolves a Secret of the Repository's own namespace by reference (porch-behaviour 4.11): `kubernetes.io/basic-auth` with `username` and
+/// `password`, or `Opaque` with `bearerToken`; optionally `ca.crt` in it, or the namespace's `<namespace>-ca-bundle` Secret. Blocks on disk (standalone)
+/// or the network. Failures: `dependency_missing` (no such Secret yet), `auth_rejected` (type or keys wrong, naming them), `unavailable`.
+class secret_source {
+public:
+  virtual ~secret_source() = default;
+  /// `name` empty: anonymous, but with the namespace's CA bundle. `host` is checked against the Secret's `veranda.dev/hosts`.
+  virtual result<resolved_credentials> resolve(const std::string& ns, const std::string& name, const std::string& host) = 0;
+};
+
+} // namespace veranda::secrets

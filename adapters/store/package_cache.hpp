@@ -1,0 +1,111 @@
+#pragma once
+
+#include "messages/model/sync.hpp"
+
+#include <functional>
+#include <vector>
+
+namespace veranda::store {
+
+/// Trees and contents streamed ahead of a delta. Harmless without references; swept later.
+struct content_batch {
+  std::vector<package_tree> trees;
+  std::vector<package_content> contents;
+  [[nodiscard]] std::size_t size_bytes() const noexcept;
+};
+
+/// The right to write one repository's rows, drawn by `claim`.
+struct repository_claim {
+  object_key key;
+  std::string uid;
+  std::int64_t fence = 0;
+  bool operator==(const repository_claim&) const = default;
+};
+
+enum class feed_event : std::uint8_t { added, modified, deleted };
+
+/// What a cached revision is, in full: the row plus the repository's name.
+struct cached_revision {
+  object_key repository;
+  package_revision revision; ///< commit and lock resolved: never zero
+  std::string resource_version;
+  wall_time created{}; ///< when it first entered the cache
+  bool deployment = false;
+};
+
+/// One entry of the change feed. `revision` is the state after the event (before it, for `deleted`).
+struct feed_entry {
+  std::int64_t position = 0; ///< strictly increasing, in commit order
+  feed_event event = feed_event::added;
+  cached_revision object;
+};
+
+/// Name and digest of each cached revision of a repository.
+struct snapshot_entry {
+  std::string name;
+  sha256_digest digest{};
+};
+
+/// Which revisions to list. Empty fields do not restrict.
+struct revision_query {
+  std::string ns;
+  std::string repository;
+  std::string name;
+};
+
+/// Outcome of applying a delta.
+struct apply_result {
+  std::int64_t position = 0; ///< feed position after the transaction
+  std::uint64_t revisions = 0;
+  std::uint64_t packages = 0;
+};
+
+/// Read side. Each object holds a connection of its own and is used by one thread at a time; it never blocks the
+/// writer. All calls block on disk. Failures: `unavailable` (busy, disk), `corrupt_cache`.
+class package_cache_reader {
+public:
+  virtual ~package_cache_reader() = default;
+  /// Everything cached of one repository. Empty when it is unknown.
+  virtual result<std::vector<snapshot_entry>> snapshot(const std::string& uid) = 0;
+  /// Which of these trees the store lacks, in the given order without repeats.
+  virtual result<std::vector<oid>> missing_trees(const std::vector<oid>& trees) = 0;
+  /// Which of these blobs the store lacks, in the given order without repeats.
+  virtual result<std::vector<oid>> missing_contents(const std::vector<oid>& blobs) = 0;
+  virtual result<std::optional<durable_state>> state(const std::string& uid) = 0;
+  virtual result<std::vector<durable_state>> states() = 0;
+  /// Calls `f` for each match ordered by namespace and name until it returns false; answers the feed position that the listing is
+  /// consistent with. One read transaction.
+  virtual result<std::int64_t> list(const revision_query& query, const std::function<bool(const cached_revision&)>& f) = 0;
+  virtual result<std::optional<cached_revision>> get(const object_key& name) = 0;
+  /// The files of a package with their bytes (`omitted_too_large` ones without), sorted by path.
+  virtual result<std::vector<std::pair<package_file, std::string>>> resources(const oid& tree) = 0;
+  /// Feed entries after `position`, oldest first, at most `limit`. `stale` when the feed no longer reaches back that far, or the
+  /// position is from the future.
+  virtual result<std::vector<feed_entry>> feed_after(std::int64_t position, std::size_t limit) = 0;
+  virtual result<std::int64_t> feed_position() = 0;
+};
+
+/// Write side: every mutation, in transactions. Used by one thread (the cache writer). All calls block on disk.
+/// Failures: `unavailable` (disk full, busy), `corrupt_cache`, `stale` (fence). Nothing is half applied.
+class package_cache {
+public:
+  virtual ~package_cache() = default;
+  /// Draws a new fence for (key, uid). Rows of the same key under another uid are removed in the same transaction (the object
+  /// was re-created). `stale` when the stored epoch is higher than `epoch`.
+  virtual result<repository_claim> claim(const object_key& key, const std::string& uid, std::int64_t epoch) = 0;
+  /// Idempotent; stores the spec that readers need (deployment flag, branch, directory).
+  virtual result<void> open(const repository_claim& claim, const repository_spec& spec) = 0;
+  virtual result<void> put_contents(const content_batch& batch) = 0;
+  /// One transaction: fence check, delta, basis, durable state (all of `state` but key, uid and fence), feed.
+  /// Applying an empty delta with an unchanged state writes nothing.
+  virtual result<apply_result> apply_delta(const repository_claim& claim, const package_delta& delta, const durable_state& state) = 0;
+  /// Durable state alone, under the fence.
+  virtual result<void> put_state(const repository_claim& claim, const durable_state& state) = 0;
+  /// Removes everything of the repository, with Deleted feed entries. Unknown: success.
+  virtual result<void> close(const repository_claim& claim) = 0;
+  /// Removes contents and trees that nothing references and that are older than `age`; at most `limit` rows, so that it never holds the
+  /// writer long. Answers how many went.
+  virtual result<std::size_t> sweep(std::chrono::seconds age, std::size_t limit) = 0;
+};
+
+} // namespace veranda::store

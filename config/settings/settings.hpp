@@ -1,0 +1,58 @@
+#pragma once
+
+#include "messages/model/failure.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace veranda::config {
+
+enum class log_format : std::uint8_t { text, json };
+
+/// Everything `verandad` can be told, by flag (`--repo-sync-frequency 5m`), YAML file (`--config FILE`, key `repo-sync-frequency: 5m`) or environment
+/// (`VERANDAD_REPO_SYNC_FREQUENCY=5m`); a flag beats the environment, which beats the file.
+struct settings {
+  std::filesystem::path manifests; ///< `--manifests`, optional: without it objects come from the CLI
+  std::filesystem::path data_dir;  ///< `--data-dir`, default `$XDG_DATA_HOME/veranda` or `~/.local/share/veranda`
+  std::string listen_address = "127.0.0.1"; ///< `--listen ADDR:PORT`
+  std::uint16_t listen_port = 7878;
+  std::filesystem::path token_file; ///< `--token-file`; default `<data-dir>/token`, made at first start with mode 0600
+  std::filesystem::path tls_certificate, tls_key; ///< `--tls-certificate`, `--tls-key`
+  bool once = false;
+  std::chrono::milliseconds repo_sync_frequency{std::chrono::minutes{10}};
+  std::chrono::milliseconds health_check_frequency{std::chrono::minutes{1}}; ///< 0 turns it off
+  std::chrono::milliseconds full_compare_interval{std::chrono::hours{6}};
+  std::chrono::milliseconds sync_deadline{std::chrono::minutes{20}};
+  std::chrono::milliseconds shutdown_deadline{std::chrono::seconds{20}};
+  std::chrono::milliseconds connect_timeout{std::chrono::seconds{10}};
+  std::chrono::milliseconds listing_timeout{std::chrono::seconds{30}};
+  std::string time_zone = "UTC";
+  std::uint32_t max_concurrent_syncs = 4; ///< workers
+  std::uint32_t max_queued_syncs = 100'000;
+  std::uint32_t max_connections = 64; ///< listing connections
+  std::uint64_t max_pack_bytes = 8ULL << 30U;
+  std::uint64_t max_resource_bytes = 8ULL << 20U;
+  bool allow_local = true;                  ///< local paths as remotes
+  bool allow_plaintext_credentials = false; ///< credentials over http://
+  std::uint32_t metrics_max_repositories = 1000;
+  veranda::config::log_format log_format = veranda::config::log_format::text;
+  std::string log_level = "info"; ///< trace debug info warn error
+};
+
+struct parse_outcome {
+  settings value;
+  std::vector<failure> problems; ///< every problem, each naming source, field, value and rule; empty: valid
+  bool help = false;             ///< `--help`: print `help_text()` and exit 0
+  bool version = false;
+};
+
+/// Pure but for reading the one file named by `--config`. `environment`: `NAME=value` entries.
+parse_outcome parse(const std::vector<std::string>& arguments, const std::vector<std::string>& environment);
+std::string help_text();
+/// Markdown table of every setting (docs/configuration.md is checked against it).
+std::string reference_markdown();
+
+} // namespace veranda::config

@@ -1,0 +1,26 @@
+# Debian's CAF ships no CMake package. Provides CAF::core (and CAF::io, CAF::openssl when asked for as components).
+include(FindPackageHandleStandardArgs)
+find_package(Threads REQUIRED)
+find_path(CAF_INCLUDE_DIR caf/config.hpp)
+if(CAF_INCLUDE_DIR)
+  file(STRINGS "${CAF_INCLUDE_DIR}/caf/config.hpp" version_line REGEX "^#define CAF_VERSION [0-9]+")
+  string(REGEX MATCH "[0-9]+" version_number "${version_line}")
+  math(EXPR major "${version_number} / 10000")
+  math(EXPR minor "(${version_number} / 100) % 100")
+  math(EXPR patch "${version_number} % 100")
+  set(CAF_VERSION "${major}.${minor}.${patch}")
+endif()
+foreach(component IN LISTS CAF_FIND_COMPONENTS)
+  find_library(CAF_${component}_LIBRARY NAMES caf_${component})
+  if(CAF_INCLUDE_DIR AND CAF_${component}_LIBRARY)
+    set(CAF_${component}_FOUND TRUE)
+    if(NOT TARGET CAF::${component})
+      add_library(CAF::${component} SHARED IMPORTED)
+      set_target_properties(CAF::${component} PROPERTIES
+        IMPORTED_LOCATION "${CAF_${component}_LIBRARY}"
+        INTERFACE_INCLUDE_DIRECTORIES "${CAF_INCLUDE_DIR}"
+        INTERFACE_LINK_LIBRARIES Threads::Threads)
+    endif()
+  endif()
+endforeach()
+find_package_handle_standard_args(CAF REQUIRED_VARS CAF_INCLUDE_DIR VERSION_VAR CAF_VERSION HANDLE_COMPONENTS)
