@@ -1,0 +1,261 @@
+#include "config/settings/setting_table.hpp"
+
+#include "messages/model/time.hpp"
+
+#include <cctz/time_zone.h>
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <numeric>
+#include <type_traits>
+
+namespace veranda::config {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Decimal digits only: no sign, no blanks.
+std::optional<std::uint64_t> parse_count(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// Bytes, optionally in Ki, Mi, Gi or Ti (a `B` may follow).
+std::optional<std::uint64_t> parse_bytes(std::string_view text) {
+  if (text.ends_with('B')) text.remove_suffix(1);
+  unsigned shift = 0;
+  if (text.size() > 2 && text.ends_with('i')) {
+    const auto unit = std::string_view{"KMGT"}.find(text[text.size() - 2]);
+    if (unit == std::string_view::npos) return std::nullopt;
+    shift = 10 * (static_cast<unsigned>(unit) + 1);
+    text.remove_suffix(2);
+  }
+  const auto count = parse_count(text);
+  if (!count || (*count << shift) >> shift != *count) return std::nullopt;
+  return *count << shift;
+}
+
+std::string show_bytes(std::uint64_t bytes) {
+  constexpr std::array units{"", "Ki", "Mi", "Gi", "Ti"};
+  std::size_t unit = 0;
+  for (; bytes != 0 && bytes % 1024 == 0 && unit + 1 < units.size(); ++unit) bytes /= 1024;
+  return std::to_string(bytes) + units[unit];
+}
+
+setting duration(std::string_view name, std::string_view meaning, milliseconds settings::* field, milliseconds least, milliseconds most,
+                 bool zero_allowed = false) {
+  auto rule = "must be a duration such as 90s, 10m or 1h30m, from " + format_go_duration(least) + " to " + format_go_duration(most);
+  if (zero_allowed) rule += ", or 0 to turn it off";
+  return {name, "DURATION", meaning, std::move(rule),
+          [=](settings& s, std::string_view text) {
+            const auto parsed = parse_go_duration(text);
+            if (!parsed) return false;
+            const auto value = std::chrono::duration_cast<milliseconds>(*parsed);
+            const bool off = zero_allowed && parsed->count() == 0;
+            if (!off && (value < least || value > most)) return false;
+            s.*field = value;
+            return true;
+          },
+          [=](const settings& s) { return format_go_duration(s.*field); }};
+}
+
+template <class Integer>
+setting count(std::string_view name, std::string_view meaning, Integer settings::* field, std::uint64_t least, std::uint64_t most) {
+  return {name, "N", meaning, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most),
+          [=](settings& s, std::string_view text) {
+            const auto value = parse_count(text);
+            if (!value || *value < least || *value > most) return false;
+            s.*field = static_cast<Integer>(*value);
+            return true;
+          },
+          [=](const settings& s) { return std::to_string(s.*field); }};
+}
+
+setting bytes(std::string_view name, std::string_view meaning, std::uint64_t settings::* field, std::uint64_t least, std::uint64_t most) {
+  return {name, "BYTES", meaning,
+          "must be a number of bytes, with Ki, Mi, Gi or Ti behind it if you like, from " + show_bytes(least) + " to " + show_bytes(most),
+          [=](settings& s, std::string_view text) {
+            const auto value = parse_bytes(text);
+            if (!value || *value < least || *value > most) return false;
+            s.*field = *value;
+            return true;
+          },
+          [=](const settings& s) { return show_bytes(s.*field); }};
+}
+
+setting flag(std::string_view name, std::string_view meaning, bool settings::* field) {
+  return {name, "", meaning, "must be true or false",
+          [=](settings& s, std::string_view text) {
+            if (text != "true" && text != "false") return false;
+            s.*field = text == "true";
+            return true;
+          },
+          [=](const settings& s) { return std::string{s.*field ? "true" : "false"}; }};
+}
+
+setting path(std::string_view name, std::string_view placeholder, std::string_view meaning, std::filesystem::path settings::* field) {
+  return {name, placeholder, meaning, "must be a path",
+          [=](settings& s, std::string_view text) {
+            if (text.empty() || text.find('\0') != std::string_view::npos) return false;
+            s.*field = std::filesystem::path{text};
+            return true;
+          },
+          [=](const settings& s) { return (s.*field).string(); }};
+}
+
+/// One of a few words, kept as text or as an enumerator of the same position.
+template <class Field, std::size_t N>
+setting choice(std::string_view name, std::string_view meaning, Field settings::* field, std::array<std::string_view, N> words) {
+  auto rule = std::accumulate(words.begin() + 1, words.end(), "must be one of " + std::string{words.front()},
+                              [](std::string all, std::string_view word) { return all.append(", ").append(word); });
+  return {name, "WORD", meaning, std::move(rule),
+          [=](settings& s, std::string_view text) {
+            const auto word = std::ranges::find(words, text);
+            if (word == words.end()) return false;
+            if constexpr (std::is_enum_v<Field>) {
+              s.*field = static_cast<Field>(word - words.begin());
+            } else {
+              s.*field = Field{*word};
+            }
+            return true;
+          },
+          [=](const settings& s) {
+            if constexpr (std::is_enum_v<Field>) {
+              return std::string{words[static_cast<std::size_t>(s.*field)]};
+            } else {
+              return s.*field;
+            }
+          }};
+}
+
+bool is_address(const std::string& text) {
+  in6_addr scratch{};
+  return inet_pton(AF_INET, text.c_str(), &scratch) == 1 || inet_pton(AF_INET6, text.c_str(), &scratch) == 1;
+}
+
+/// `127.0.0.1:7878`, `[::1]:7878`, `localhost:0`. An IPv6 address needs its brackets.
+bool assign_listen(settings& s, std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  auto host = text.substr(0, colon);
+  const auto port = parse_count(text.substr(colon + 1));
+  if (!port || *port > std::numeric_limits<std::uint16_t>::max() || text.substr(colon + 1).size() > 5) return false;
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  auto address = host == "localhost" ? std::string{"127.0.0.1"} : std::string{host};
+  const bool six = address.find(':') != std::string::npos;
+  if (six != bracketed || address.find('\0') != std::string::npos || !is_address(address)) return false;
+  s.listen_address = std::move(address);
+  s.listen_port = static_cast<std::uint16_t>(*port);
+  return true;
+}
+
+std::string show_listen(const settings& s) {
+  const bool six = s.listen_address.find(':') != std::string::npos;
+  return (six ? "[" + s.listen_address + "]" : s.listen_address) + ":" + std::to_string(s.listen_port);
+}
+
+/// Names of zone files only: no way out of the zone database.
+bool assign_zone(settings& s, std::string_view text) {
+  if (text.empty() || text.front() == '/' || text.front() == ':' || text.find("..") != std::string_view::npos) return false;
+  cctz::time_zone zone;
+  if (!cctz::load_time_zone(std::string{text}, &zone)) return false;
+  s.time_zone = std::string{text};
+  return true;
+}
+
+std::vector<setting> make_table() {
+  using namespace std::chrono_literals;
+  constexpr milliseconds year = std::chrono::hours{8760};
+  return {
+      path("manifests", "DIR", "Directory of manifests to follow: Repository and Secret objects in YAML or JSON. Without it objects come from `veranda apply`.",
+           &settings::manifests),
+      path("data-dir", "DIR", "Where everything durable lives: object store, package cache, mirrors, token. Locked by the daemon that uses it.",
+           &settings::data_dir),
+      {"listen", "ADDR:PORT", "Address of the HTTP API, probes and metrics. Port 0 takes a free one. An address other than loopback needs TLS.",
+       "must be an IP address (IPv6 in brackets) and a port, such as 127.0.0.1:7878 or [::1]:7878", assign_listen, show_listen},
+      path("token-file", "FILE", "Token that API clients must show. Made with mode 0600 when it is missing.", &settings::token_file),
+      path("tls-certificate", "FILE", "Certificate chain (PEM) of the listener.", &settings::tls_certificate),
+      path("tls-key", "FILE", "Private key (PEM) of the listener.", &settings::tls_key),
+      flag("once", "Give every repository that is not suspended one sync, print a table and exit: 0 all ready, 1 any error, 2 bad settings, 3 data directory in use.",
+           &settings::once),
+      duration("repo-sync-frequency", "How often a repository without a cron expression is synced.", &settings::repo_sync_frequency, 1s, year),
+      duration("health-check-frequency", "How often each remote's refs are listed between syncs, to keep conditions honest and notice pushes.",
+               &settings::health_check_frequency, 1s, year, true),
+      duration("full-compare-interval", "How often a sync compares everything anew instead of trusting what it remembers.", &settings::full_compare_interval, 1s,
+               year),
+      duration("sync-deadline", "How long one sync may take before it is stopped as timed_out.", &settings::sync_deadline, 1s, 24h),
+      duration("shutdown-deadline", "How long an orderly shutdown may take.", &settings::shutdown_deadline, 1s, 1h),
+      duration("connect-timeout", "How long making a connection to a remote may take.", &settings::connect_timeout, 100ms, 1h),
+      duration("listing-timeout", "How long listing the refs of a remote may take.", &settings::listing_timeout, 100ms, 1h),
+      {"time-zone", "ZONE", "Zone in which cron expressions without a zone of their own are read.",
+       "must be the name of a zone of the tz database, such as UTC or Europe/Berlin", assign_zone, [](const settings& s) { return s.time_zone; }},
+      count("max-concurrent-syncs", "Workers: fetches, discoveries and deltas that run at the same time.", &settings::max_concurrent_syncs, 1, 1024),
+      count("max-queued-syncs", "Syncs that may wait for a worker.", &settings::max_queued_syncs, 1, 10'000'000),
+      count("max-connections", "Connections kept for listing refs.", &settings::max_connections, 1, 10'000),
+      bytes("max-pack-bytes", "Largest pack that is accepted from a remote.", &settings::max_pack_bytes, 1ULL << 20U, 1ULL << 40U),
+      bytes("max-resource-bytes", "Largest file of a package whose content is kept; larger ones are named as omitted.", &settings::max_resource_bytes, 1ULL << 10U,
+            1ULL << 30U),
+      flag("allow-local", "Accept local paths and file:// URLs as remotes.", &settings::allow_local),
+      flag("allow-plaintext-credentials", "Send credentials over http:// too, where anybody on the way can read them.", &settings::allow_plaintext_credentials),
+      count("metrics-max-repositories", "Up to this many repositories have metric series of their own.", &settings::metrics_max_repositories, 0, 1'000'000),
+      choice("log-format", "Form of the log lines.", &settings::log_format, std::array<std::string_view, 2>{"text", "json"}),
+      choice("log-level", "Least severe log lines that are written.", &settings::log_level,
+             std::array<std::string_view, 5>{"trace", "debug", "info", "warn", "error"}),
+  };
+}
+
+/// Edits (insert, delete, replace) between two names.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    auto diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const auto replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
+    }
+  }
+  return row.back();
+}
+
+} // namespace
+
+std::span<const setting> setting_table() {
+  static const std::vector<setting> table = make_table();
+  return table;
+}
+
+const setting* find_setting(std::string_view name) {
+  const auto table = setting_table();
+  const auto row = std::ranges::find(table, name, &setting::name);
+  return row == table.end() ? nullptr : &*row;
+}
+
+std::optional<std::string_view> nearest_setting(std::string_view name) {
+  std::optional<std::string_view> best;
+  std::size_t least = 3;
+  if (name.size() > 64) return best;
+  for (const auto& row : setting_table()) {
+    if (const auto edits = distance(name, row.name); edits < least) {
+      least = edits;
+      best = row.name;
+    }
+  }
+  return best;
+}
+
+std::string environment_name(std::string_view name) {
+  std::string out = "VERANDAD_";
+  for (const char c : name) out += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return out;
+}
+
+} // namespace veranda::config

@@ -1,0 +1,215 @@
+// links: veranda_config
+#define BOOST_TEST_MODULE settings
+#include <boost/test/unit_test.hpp>
+
+#include "config/settings/settings.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
+
+using namespace veranda;
+using namespace veranda::config;
+using namespace std::chrono_literals;
+using strings = std::vector<std::string>;
+
+namespace {
+
+const strings home{"HOME=/home/somebody"};
+
+/// A file of settings that is gone with the test.
+struct settings_file {
+  explicit settings_file(const std::string& text)
+    : path((std::filesystem::temp_directory_path() / ("veranda-settings-" + std::to_string(getpid()) + "-" + std::to_string(++made) + ".yaml")).string()) {
+    std::ofstream(path) << text;
+  }
+  ~settings_file() { std::filesystem::remove(path); }
+  settings_file(const settings_file&) = delete;
+  settings_file& operator=(const settings_file&) = delete;
+  std::string path;
+  static inline int made = 0;
+};
+
+/// Problems as people read them, with the path of the file shortened to FILE.
+strings problems(const strings& arguments, const strings& environment = home, const std::string& file = {}) {
+  strings out;
+  for (const auto& p : parse(arguments, environment).problems) {
+    auto text = p.object + ": " + p.what;
+    for (auto at = file.empty() ? std::string::npos : text.find(file); at != std::string::npos; at = text.find(file)) text.replace(at, file.size(), "FILE");
+    BOOST_TEST((p.code == ec::invalid_spec), "class of " << text);
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+settings valid(const strings& arguments, const strings& environment = home) {
+  const auto outcome = parse(arguments, environment);
+  for (const auto& p : outcome.problems) BOOST_ERROR(p.object + ": " + p.what);
+  return outcome.value;
+}
+
+std::string only_problem(const strings& arguments, const strings& environment = home, const std::string& file = {}) {
+  const auto all = problems(arguments, environment, file);
+  BOOST_TEST_REQUIRE(all.size() == 1U, "one problem, got " << all.size());
+  return all.front();
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(defaults) {
+  const auto s = valid({});
+  BOOST_TEST(s.manifests.empty());
+  BOOST_TEST(s.data_dir == "/home/somebody/.local/share/veranda");
+  BOOST_TEST(s.token_file == "/home/somebody/.local/share/veranda/token");
+  BOOST_TEST(s.listen_address == "127.0.0.1");
+  BOOST_TEST(s.listen_port == 7878);
+  BOOST_TEST((s.repo_sync_frequency == 10min));
+  BOOST_TEST((s.health_check_frequency == 1min));
+  BOOST_TEST(!s.once);
+  BOOST_TEST(s.allow_local);
+}
+
+BOOST_AUTO_TEST_CASE(data_directory_follows_the_environment) {
+  BOOST_TEST(valid({}, {"HOME=/h", "XDG_DATA_HOME=/x"}).data_dir == "/x/veranda");
+  BOOST_TEST(valid({}, {"HOME=/h", "XDG_DATA_HOME=relative"}).data_dir == "/h/.local/share/veranda");
+  BOOST_TEST(valid({"--data-dir", "/d"}, {}).token_file == "/d/token");
+  BOOST_TEST(valid({"--data-dir", "/d", "--token-file=/t"}, {}).token_file == "/t");
+  BOOST_TEST(only_problem({}, {}) == "flag --data-dir: not given: must be a directory when neither XDG_DATA_HOME nor HOME is set");
+}
+
+BOOST_AUTO_TEST_CASE(every_kind_of_value) {
+  const auto s = valid({"--manifests", "m", "--listen=[::1]:0", "--once", "--allow-local=false", "--repo-sync-frequency", "1h30m", "--health-check-frequency=0",
+                        "--time-zone", "Europe/Berlin", "--max-pack-bytes=2Gi", "--max-resource-bytes", "4096", "--log-format=json", "--log-level", "debug",
+                        "--max-concurrent-syncs", "16"});
+  BOOST_TEST(s.manifests == "m");
+  BOOST_TEST(s.listen_address == "::1");
+  BOOST_TEST(s.listen_port == 0);
+  BOOST_TEST(s.once);
+  BOOST_TEST(!s.allow_local);
+  BOOST_TEST((s.repo_sync_frequency == 90min));
+  BOOST_TEST((s.health_check_frequency == 0s));
+  BOOST_TEST(s.time_zone == "Europe/Berlin");
+  BOOST_TEST(s.max_pack_bytes == 2ULL << 30U);
+  BOOST_TEST(s.max_resource_bytes == 4096U);
+  BOOST_TEST((s.log_format == log_format::json));
+  BOOST_TEST(s.log_level == "debug");
+  BOOST_TEST(s.max_concurrent_syncs == 16U);
+}
+
+BOOST_AUTO_TEST_CASE(a_flag_beats_the_environment_which_beats_the_file) {
+  const settings_file file("repo-sync-frequency: 1m\nmax-connections: 7\nlog-level: error\n");
+  const auto s = valid({"--config", file.path, "--repo-sync-frequency=3m"}, {"HOME=/h", "VERANDAD_REPO_SYNC_FREQUENCY=2m", "VERANDAD_MAX_CONNECTIONS=8"});
+  BOOST_TEST((s.repo_sync_frequency == 3min));
+  BOOST_TEST(s.max_connections == 8U);
+  BOOST_TEST(s.log_level == "error");
+  BOOST_TEST(valid({}, {"HOME=/h", "VERANDAD_CONFIG=" + file.path}).max_connections == 7U);
+  BOOST_TEST(valid({"--log-level=warn", "--log-level=debug"}).log_level == "debug", "of equal flags the last counts");
+}
+
+BOOST_AUTO_TEST_CASE(listeners) {
+  struct row {
+    std::string text, address;
+    int port;
+  };
+  for (const auto& [text, address, port] : std::vector<row>{{"127.0.0.1:1", "127.0.0.1", 1}, {"localhost:80", "127.0.0.1", 80}, {"127.9.9.9:65535", "127.9.9.9", 65535}}) {
+    const auto s = valid({"--listen", text});
+    BOOST_TEST(s.listen_address == address, text);
+    BOOST_TEST(s.listen_port == port, text);
+  }
+  for (const std::string text : {"", "7878", ":7878", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "::1:7878", "[::1]", "[127.0.0.1]:1",
+                                 "[]:1", "somewhere:1", "127.0.0.1:1 ", "127.0.0.1:000080"}) {
+    BOOST_TEST(only_problem({"--listen=" + text}) ==
+               "flag --listen: \"" + text + "\": must be an IP address (IPv6 in brackets) and a port, such as 127.0.0.1:7878 or [::1]:7878");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(beyond_loopback_needs_tls) {
+  for (const std::string text : {"0.0.0.0:7878", "[::]:7878", "192.0.2.1:7878"}) {
+    BOOST_TEST(only_problem({"--listen", text}).ends_with("an address other than loopback must come with tls-certificate and tls-key"), text);
+    BOOST_TEST(valid({"--listen", text, "--tls-certificate=c", "--tls-key=k"}).tls_key == "k");
+  }
+  BOOST_TEST(only_problem({"--tls-key=k"}) == "flag --tls-key: \"k\": must come together with tls-certificate");
+  BOOST_TEST(only_problem({}, {"HOME=/h", "VERANDAD_TLS_CERTIFICATE=c"}) == "VERANDAD_TLS_CERTIFICATE: \"c\": must come together with tls-key");
+}
+
+BOOST_AUTO_TEST_CASE(each_rule_is_named) {
+  struct row {
+    std::string name, bad, rule;
+  };
+  const std::vector<row> rows{
+      {"repo-sync-frequency", "5", "must be a duration such as 90s, 10m or 1h30m, from 1s to 8760h0m0s"},
+      {"repo-sync-frequency", "999ms", "must be a duration such as 90s, 10m or 1h30m, from 1s to 8760h0m0s"},
+      {"repo-sync-frequency", "0", "must be a duration such as 90s, 10m or 1h30m, from 1s to 8760h0m0s"},
+      {"repo-sync-frequency", "-1m", "must be a duration such as 90s, 10m or 1h30m, from 1s to 8760h0m0s"},
+      {"health-check-frequency", "1ns", "must be a duration such as 90s, 10m or 1h30m, from 1s to 8760h0m0s, or 0 to turn it off"},
+      {"max-concurrent-syncs", "0", "must be a whole number from 1 to 1024"},
+      {"max-concurrent-syncs", "1025", "must be a whole number from 1 to 1024"},
+      {"max-concurrent-syncs", "4 ", "must be a whole number from 1 to 1024"},
+      {"max-concurrent-syncs", "18446744073709551616", "must be a whole number from 1 to 1024"},
+      {"max-pack-bytes", "1KB", "must be a number of bytes, with Ki, Mi, Gi or Ti behind it if you like, from 1Mi to 1Ti"},
+      {"max-pack-bytes", "16777216Ti", "must be a number of bytes, with Ki, Mi, Gi or Ti behind it if you like, from 1Mi to 1Ti"},
+      {"time-zone", "Mars/Olympus", "must be the name of a zone of the tz database, such as UTC or Europe/Berlin"},
+      {"time-zone", "../../etc/localtime", "must be the name of a zone of the tz database, such as UTC or Europe/Berlin"},
+      {"log-format", "xml", "must be one of text, json"},
+      {"log-level", "loud", "must be one of trace, debug, info, warn, error"},
+      {"allow-local", "maybe", "must be true or false"},
+      {"manifests", "", "must be a path"},
+  };
+  for (const auto& [name, bad, rule] : rows) {
+    BOOST_TEST(only_problem({"--" + name + "=" + bad}) == "flag --" + name + ": \"" + bad + "\": " + rule);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_problem_is_named_at_once_with_its_source) {
+  const settings_file file("repo-sync-frequency: soon\nmax-conections: 3\nlog-level: [info]\nlog-format: json\nlog-format: text\n");
+  const strings expected{
+      "flag --manifest: unknown setting: must be one of those that `verandad --help` lists; did you mean manifests?",
+      "argument \"stray\": not expected: verandad takes flags only",
+      "flag --data-dir: a value is missing: must be a path",
+      "FILE:repo-sync-frequency: \"soon\": must be a duration such as 90s, 10m or 1h30m, from 1s to 8760h0m0s",
+      "FILE:max-conections: unknown setting: must be one of those that `verandad --help` lists; did you mean max-connections?",
+      "FILE:log-level: must be a single value: must be one of trace, debug, info, warn, error",
+      "FILE:log-format: given twice: must be given once",
+      "VERANDAD_LOG_LEVEL: \"loud\": must be one of trace, debug, info, warn, error",
+      "VERANDAD_WHATEVER: unknown setting: must be one of those that `verandad --help` lists",
+      "flag --time-zone: \"Nowhere\": must be the name of a zone of the tz database, such as UTC or Europe/Berlin",
+  };
+  const auto got = problems({"--manifest", "m", "stray", "--config=" + file.path, "--time-zone=Nowhere", "--data-dir"},
+                            {"HOME=/h", "VERANDAD_LOG_LEVEL=loud", "VERANDAD_WHATEVER=1"}, file.path);
+  BOOST_TEST(got == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(files_that_cannot_be_used) {
+  BOOST_TEST(only_problem({"--config=/nowhere/at/all.yaml"}) == "/nowhere/at/all.yaml: cannot be read: must be a YAML file");
+  const settings_file list("- a\n");
+  BOOST_TEST(only_problem({"--config=" + list.path}, home, list.path) == "FILE: must be a mapping of settings to values");
+  const settings_file broken("a: [1\n");
+  BOOST_TEST(only_problem({"--config=" + broken.path}, home, broken.path).starts_with("FILE:2: not valid YAML: "));
+  const settings_file large(std::string((1U << 20U) + 1, '#'));
+  BOOST_TEST(only_problem({"--config=" + large.path}, home, large.path) == "FILE: larger than 1 MiB: must be a YAML file of settings");
+  const settings_file empty("# nothing\n");
+  BOOST_TEST(problems({"--config=" + empty.path}).empty());
+}
+
+BOOST_AUTO_TEST_CASE(variables_of_kubernetes_services_are_not_settings) {
+  BOOST_TEST(problems({}, {"HOME=/h", "VERANDAD_PORT=tcp://10.0.0.1:7878", "VERANDAD_SERVICE_HOST=10.0.0.1", "VERANDAD_PORT_7878_TCP=x"}).empty());
+}
+
+BOOST_AUTO_TEST_CASE(help_and_version_ask_for_nothing_else) {
+  BOOST_TEST(parse({"--help"}, {}).help);
+  BOOST_TEST(parse({"--listen=bad", "-h"}, {}).problems.empty());
+  BOOST_TEST(parse({"--version"}, {}).version);
+}
+
+BOOST_AUTO_TEST_CASE(help_and_reference_name_every_default) {
+  for (const std::string_view text : {"--manifests DIR", "--repo-sync-frequency DURATION", "Default: 10m0s.", "Default: 127.0.0.1:7878.", "Default: 8Gi."}) {
+    BOOST_TEST(help_text().find(text) != std::string::npos, text);
+  }
+  BOOST_TEST(reference_markdown().find("| `--max-connections N` | `VERANDAD_MAX_CONNECTIONS` | `64` |") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(documentation_is_the_table) {
+  std::ifstream in(std::filesystem::path{VERANDA_TEST_DATA}.parent_path().parent_path() / "docs/configuration.md");
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  BOOST_TEST(text.find(reference_markdown()) != std::string::npos, "docs/configuration.md must contain exactly:\n" << reference_markdown());
+}
