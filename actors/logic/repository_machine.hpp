@@ -3,7 +3,7 @@
 #include "actors/logic/cron.hpp"
 #include "messages/model/sync.hpp"
 
-#include <random>
+#include <memory>
 
 namespace veranda::logic {
 
@@ -15,6 +15,9 @@ struct machine_settings {
   std::chrono::milliseconds retry_max{std::chrono::minutes{5}};
   std::chrono::milliseconds needs_change_recheck{std::chrono::minutes{10}};
   std::string time_zone = "UTC";
+  /// Share of the default frequency and of the health check's (0 to 0.9) by which the first wait after the start of the process is shortened, by a
+  /// stable hash of the remote, so that repositories started together do not stay together. 0: not at all.
+  double spread = 0.0;
 };
 
 /// What a sync that the machine starts has to do.
@@ -23,6 +26,7 @@ struct sync_order {
   sync_cause cause = sync_cause::start;
   bool fresh = false; ///< the listing must begin after now; otherwise one at most 5 s old serves
   bool full = false;  ///< compare everything, do not trust the basis
+  wall_time due{};    ///< when it should have begun; lateness is the time of the start minus this
   bool operator==(const sync_order&) const = default;
 };
 
@@ -59,24 +63,41 @@ struct next_sync {
 /// Rules (porch-behaviour 2 with its defects mended; architecture 3):
 /// * First object: one sync at once (`start`; `catch_up` when the restored next time has passed). A restored state keeps last success and error.
 /// * Periodic: default frequency after the end of the last sync, or cron's next time; recalculated the moment the schedule changes, without a sync.
-///   A bad expression falls back to the default frequency and condition `ScheduleInvalid` says so. A cron without a next time: default frequency, said too.
-/// * `runOnceAt`: independent of the periodic schedule. In the future when first seen: accepted (durable) and armed; past when first seen and not accepted
-///   before: skipped, said in a log line. Changed: moved. Cleared: cancelled. Accepted and missed while down: runs at once. Consumed by a successful sync
-///   begun at or after it, or by the failure after which only retries follow.
-/// * A change of type, URL, branch, directory, credentials reference or deployment syncs at once (`spec_changed`) and cancels a running sync; of
-///   description nothing; of schedule only re-plans.
-/// * `veranda.dev/sync-requested-at` with a new value: sync (`user`, fresh; full with `veranda.dev/sync-mode: full`); handled (durable) when that sync ends.
+///   A cron run that comes due while a sync runs follows it at once. A bad expression falls back to the default frequency and condition
+///   `ScheduleInvalid` says so. A cron without a next time: default frequency, said too.
+/// * `runOnceAt` (whole seconds): independent of the periodic schedule. In the future when first seen: accepted (durable) and armed; past when first
+///   seen and not accepted before: skipped, said in a log line. Changed: moved. Cleared: cancelled. Accepted and missed while down: runs at once.
+///   Consumed by a successful sync begun at or after it, or by the failure after which only retries follow. An accepted value survives an invalid object.
+/// * A change of type, URL, branch, createBranch, directory, credentials reference, registry or deployment syncs at once (`spec_changed`) and cancels a
+///   running sync, whose duties pass to the new one; of description, author and e-mail nothing; of schedule only re-plans.
+/// * `veranda.dev/sync-requested-at` with a new value: sync (`user`, fresh; full with `veranda.dev/sync-mode: full`); handled (durable) when the sync that
+///   was started for it ends. A value that arrives while a sync runs belongs to the next one.
+/// * Triggers that arrive while a sync runs make it `dirty`: one sync follows at once, as full and fresh as the strongest of them asked for.
 /// * `veranda.dev/suspend: "true"`: a running sync is cancelled, nothing runs until it is removed (then one sync); requests are remembered.
-/// * Failures: class retry: exponential backoff with full jitter from `retry_initial` to `retry_max`; wait: `retry_after` or `retry_max`; needs change:
-///   `needs_change_recheck`; race: at once, at most 3 times in a row, then as retry; damaged: at once once, then as needs change; stop: nothing (no status change). In any
-///   case the next scheduled time holds when it is earlier.
+/// * An object with problems, of type oci or being deleted: a running sync is cancelled, nothing runs until it is mended; the rest of the state stays.
+/// * Failures: class retry (and bug): exponential backoff with full jitter from `retry_initial` to `retry_max`, and not before `retry_after`; wait:
+///   `retry_after` or `retry_max`; needs change: `needs_change_recheck`; race: at once with a fresh listing, at most 3 times in a row, then as retry; damaged: at
+///   once once, then as needs change; stop: no status change, taken up again after `retry_initial` to twice that when nobody here asked for the stop. In any case
+///   the next scheduled time holds when it is earlier. `overloaded` is never shown as an error. Waits are lengthened by up to a tenth.
 /// * Health check: a listing every `health_check_frequency` (not while a retry is planned, nor when it is 0), cause `health`; with a cron expression it
-///   only keeps the condition honest: moved refs then wait for the schedule (see `on_listed`).
-/// * Every `full_compare_interval` since the last full one, the next periodic sync is full.
-/// * Clock steps: due times are judged by `now`; a step backwards re-plans a periodic due time further away than one period (or cron's next).
+///   only keeps the condition honest: moved refs then wait for the schedule (see `on_listed_changed`). One that finds nothing moves no schedule.
+/// * Every `full_compare_interval` since the last full one (0: never), the next periodic sync is full.
+/// * In progress is shown from `on_listed_changed` on (from the start when nothing is known yet), so a sync that finds nothing flips no condition.
+/// * Clock steps: due times are judged by `now`; a step backwards re-plans a periodic due time further away than one period (or than cron's second next
+///   time: a small step must not repeat the run just done), and no retry or health check waits longer than it was meant to.
+///
+/// A value: copies are independent.
 class repository_machine {
 public:
   repository_machine(machine_settings settings, std::uint64_t seed, std::optional<durable_state> restored);
+  ~repository_machine();
+  repository_machine(const repository_machine& other);
+  repository_machine& operator=(const repository_machine& other);
+  repository_machine(repository_machine&&) noexcept;
+  repository_machine& operator=(repository_machine&&) noexcept;
+
+  /// What was published before the restart, if known; before the first `on_object`. Keeps transition times and the observed generation; decides nothing.
+  void restore_status(const repository_status& published);
 
   /// The object was added or modified (any field). The first call starts the life of the machine.
   effects on_object(const repository_object& object, wall_time now);
@@ -84,21 +105,23 @@ public:
   effects on_time(wall_time now);
   /// A trigger from outside the spec (`user`, `secret_changed`, `retry`).
   effects on_trigger(sync_cause cause, bool full, wall_time now);
-  /// The running sync's listing differs from the basis. Answers whether to go on: false for a health check of a repository with a cron
+  /// The running sync's listing differs from the basis, or the sync goes on anyway because it is a full one. Answers whether to go on: false for a health check of a repository with a cron
   /// expression (the sync then ends as unchanged with the old basis, and nothing is published as in progress).
   bool on_listed_changed(wall_time now, effects& out);
+  /// The started sync ended; once for each. Another `sync_id` than the running one's is ignored.
   effects on_finished(const sync_outcome& outcome, wall_time now);
   /// Something that keeps the repository from starting syncs for now (a Secret that is missing), as a failure of a sync that was not begun.
+  /// A sync that was started ends with `on_finished` instead; while one runs this does nothing.
   effects on_blocked(const failure& why, wall_time now);
 
-  /// When `on_time` should be called at the latest.
+  /// When `on_time` should be called at the latest. Nothing while a sync runs or none may.
   [[nodiscard]] std::optional<wall_time> next_due() const;
   [[nodiscard]] next_sync planned() const;
   [[nodiscard]] bool syncing() const noexcept;
   [[nodiscard]] bool dirty() const noexcept;
   [[nodiscard]] const repository_object& object() const noexcept;
   /// Status to publish: `Ready` first (1.3: reasons and texts of the reference; ready names the next sync time), then `Reconciling`, `Stalled`,
-  /// `PackagesDegraded`, `ScheduleInvalid`, `RepositoryConflict` when they apply. `last_transition` of a condition moves only when its status moves; `Ready` is compared with the last published one.
+  /// `PackagesDegraded`, `ScheduleInvalid`, `RepositoryConflict`, present (True) only while they apply. `last_transition` of a condition moves only when its status moves; `Ready` is compared with the last published one.
   [[nodiscard]] repository_status status(wall_time now);
   /// What must survive a restart, as of now.
   [[nodiscard]] durable_state durable() const;
@@ -110,7 +133,7 @@ public:
 
 private:
   struct impl;
-  std::shared_ptr<impl> impl_;
+  std::unique_ptr<impl> impl_;
 };
 
 } // namespace veranda::logic

@@ -1,0 +1,183 @@
+#include "actors/logic/condition_builder.hpp"
+
+#include <algorithm>
+
+namespace veranda::logic {
+namespace {
+
+constexpr std::size_t max_message_bytes = 4096;
+constexpr std::size_t listed_items = 3;
+constexpr std::size_t listed_conflicts = 10;
+
+/// Cuts at a character boundary; control characters become blanks (the text may end in a terminal).
+std::string bounded(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  if (text.size() <= max_message_bytes) return text;
+  std::size_t end = max_message_bytes - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  text.resize(end);
+  return text + "...";
+}
+
+condition make(std::string_view type, std::string status, std::string reason, std::string message) {
+  return {.type = std::string{type},
+          .status = std::move(status),
+          .reason = std::move(reason),
+          .message = bounded(std::move(message)),
+          .last_transition = {},
+          .observed_generation = 0};
+}
+
+std::string without_full_stop(std::string text) {
+  while (!text.empty() && (text.back() == '.' || text.back() == ' ' || text.back() == '\n')) text.pop_back();
+  return text;
+}
+
+/// `auth_rejected` as `AuthRejected`.
+std::string camel_case(std::string_view lower_snake) {
+  std::string out;
+  bool upper = true;
+  for (const char c : lower_snake) {
+    if (c == '_') {
+      upper = true;
+    } else {
+      out += upper && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+      upper = false;
+    }
+  }
+  return out;
+}
+
+} // namespace
+
+condition in_progress_condition() {
+  return make(condition_types::ready, "False", "Reconciling", "Repository reconciliation in progress");
+}
+
+condition ready_condition(std::optional<wall_time> next, const std::vector<std::string>& notes) {
+  std::string text = "Repository Ready";
+  if (next) text += " (next sync scheduled at: " + format_rfc3339(*next) + ")";
+  for (const auto& note : notes) text += "; " + note;
+  return make(condition_types::ready, "True", "Ready", std::move(text));
+}
+
+condition error_condition(const failure& f) {
+  auto text = without_full_stop(describe(f));
+  if (text.empty()) text = "unknown error";
+  text += " (" + std::string{to_string(f.code)} + ")";
+  if (const auto what_to_do = advice(f.code); !what_to_do.empty()) text += ": " + std::string{what_to_do};
+  return make(condition_types::ready, "False", "Error", std::move(text));
+}
+
+condition suspended_condition() {
+  return make(condition_types::ready, "False", "Suspended",
+              "Repository was never synced: it is suspended by annotation " + std::string{api_names::suspend_annotation});
+}
+
+condition reconciling_condition() {
+  return make(condition_types::reconciling, "True", "Syncing", "a sync is running or about to");
+}
+
+condition retrying_condition(std::optional<wall_time> next) {
+  return make(condition_types::reconciling, "True", "Retrying",
+              next ? "retrying at " + format_rfc3339(*next) : "retrying as soon as possible");
+}
+
+condition stalled_condition(ec code, std::optional<wall_time> next) {
+  return make(condition_types::stalled, "True", camel_case(to_string(code)),
+              next ? "waiting for a change of the object, its Secret or its remote; checking again at " + format_rfc3339(*next)
+                   : "waiting for a change of the object");
+}
+
+condition packages_degraded_condition(const std::vector<bad_item>& first_few, std::uint64_t count) {
+  const auto listed = std::min(first_few.size(), listed_items);
+  std::string text = std::to_string(count) + (count == 1 ? " item is" : " items are") + " not, or not wholly, in the cache";
+  for (std::size_t i = 0; i < listed; ++i) {
+    const auto& item = first_few[i];
+    text += (i == 0 ? ": " : "; ") + item.what + ": " + without_full_stop(item.reason) + (item.excluded ? " (left out)" : "");
+  }
+  if (count > listed) text += (listed == 0 ? "" : "; and " + std::to_string(count - listed) + " more");
+  return make(condition_types::packages_degraded, "True", "BadItems", std::move(text));
+}
+
+condition schedule_invalid_condition(const std::string& expression, const std::string& problem, std::chrono::milliseconds instead) {
+  return make(condition_types::schedule_invalid, "True", problem.empty() ? "NoFutureRun" : "InvalidCronExpression",
+              "spec.sync.schedule: \"" + expression + "\": " +
+                  (problem.empty() ? std::string{"has no run within the next five years"} : without_full_stop(problem)) +
+                  "; syncing every " + format_go_duration(instead) + " instead");
+}
+
+condition conflict_condition(const std::vector<std::string>& others) {
+  std::string text = "Repository conflict with existing repository: ";
+  const auto listed = std::min(others.size(), listed_conflicts);
+  for (std::size_t i = 0; i < listed; ++i) text += (i == 0 ? "" : ", ") + others[i];
+  if (others.size() > listed) text += " and " + std::to_string(others.size() - listed) + " more";
+  return make(condition_types::repository_conflict, "True", "RepositoryConflict", std::move(text));
+}
+
+std::string_view advice(ec code) noexcept {
+  switch (code) {
+    case ec::unreachable: return "check the URL, and that its host can be reached from here; the sync is retried";
+    case ec::timed_out: return "check the network and the load of the remote; the sync is retried";
+    case ec::unavailable: return "the sync is retried; look at the other side if this lasts";
+    case ec::throttled: return "the remote limits how often it may be asked; the sync is retried later";
+    case ec::overloaded: return "the sync waits for its turn";
+    case ec::dependency_missing: return "create what is missing; the sync then starts by itself";
+    case ec::auth_rejected: return "check the Secret named by secretRef and what its user may read";
+    case ec::not_found: return "check URL, branch and directory, and that the user may see them";
+    case ec::invalid_spec: return "correct the object";
+    case ec::too_large: return "make it smaller or raise the limit";
+    case ec::unsupported: return "use a kind, protocol or format that is supported";
+    case ec::conflict:
+    case ec::stale: return "the sync is retried";
+    case ec::checksum_mismatch: return "check the remote for damage (git fsck)";
+    case ec::corrupt_cache: return "check the disk of the data directory; the cache is rebuilt from the remotes";
+    case ec::internal: return "this is a defect: please report it with the log of this sync; the sync is retried";
+    case ec::cancelled:
+    case ec::shutting_down: return "";
+  }
+  return "";
+}
+
+std::optional<failure> spec_failure(const repository_object& object) {
+  if (!object.problems.empty()) {
+    failure f{.code = ec::invalid_spec, .what = {}, .object = {}, .field = {}, .retry_after = {}};
+    for (const auto& p : object.problems) f.what += (f.what.empty() ? "" : "; ") + describe(p);
+    return f;
+  }
+  if (object.spec.type == repository_type::oci) {
+    return failure{ec::unsupported, "OCI repositories are not supported yet", {}, "spec.type", {}};
+  }
+  if (object.spec.type != repository_type::git || !object.spec.git) {
+    return failure{ec::invalid_spec, "a Repository needs type git and a git block", {}, "spec", {}};
+  }
+  return std::nullopt;
+}
+
+std::string nothing_found_note(const repository_spec& spec) {
+  if (!spec.git) return "no packages found";
+  const auto where = spec.git->directory.empty() ? std::string{} : " under \"" + spec.git->directory + "\"";
+  return "no packages found" + where + " on branch " + spec.git->branch;
+}
+
+void stamp(std::vector<condition>& conditions, const std::vector<condition>& previous, std::int64_t generation, wall_time now) {
+  for (auto& c : conditions) {
+    const auto old = std::find_if(previous.begin(), previous.end(), [&](const condition& p) { return p.type == c.type; });
+    const bool same = old != previous.end() && old->status == c.status && old->last_transition;
+    c.last_transition = same ? *old->last_transition : now;
+    c.observed_generation = generation;
+  }
+}
+
+bool says_the_same(const repository_status& a, const repository_status& b) {
+  auto left = a;
+  auto right = b;
+  for (auto* side : {&left, &right}) {
+    for (auto& c : side->conditions) c.last_transition.reset();
+  }
+  return left == right;
+}
+
+} // namespace veranda::logic
