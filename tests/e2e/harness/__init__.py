@@ -1,0 +1,1 @@
+"""Helpers of the end-to-end suites and the bench: git repositories, a git server, the daemon and its command line. Standard library only."""

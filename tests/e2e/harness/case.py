@@ -1,0 +1,69 @@
+"""What every suite stands on."""
+import base64
+import pathlib
+import shutil
+import tempfile
+import unittest
+
+from .daemon import Daemon
+from .git import Repository
+from .git_server import GitServer
+
+MANIFEST = """apiVersion: config.porch.kpt.dev/v1alpha1
+kind: Repository
+metadata:
+  name: {name}
+  namespace: {namespace}
+spec:
+  type: git
+{sync}  git:
+    repo: "{repo}"
+    branch: "{branch}"
+{more}"""
+
+
+def manifest(name, repo, branch="main", directory="", secret="", namespace="default", schedule="", run_once_at=""):
+    more = (f'    directory: "{directory}"\n' if directory else "") + (f"    secretRef:\n      name: {secret}\n" if secret else "")
+    sync = "".join(f'    {key}: "{value}"\n' for key, value in (("schedule", schedule), ("runOnceAt", run_once_at)) if value)
+    return MANIFEST.format(name=name, repo=repo, branch=branch, namespace=namespace, more=more, sync="  sync:\n" + sync if sync else "")
+
+
+def secret(name, kind, data, namespace="default"):
+    lines = "".join(f"  {key}: {base64.b64encode(value if isinstance(value, bytes) else value.encode()).decode()}\n" for key, value in data.items())
+    return f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\ntype: {kind}\ndata:\n{lines}"
+
+
+class Case(unittest.TestCase):
+    """A folder of its own with manifests/ and data/; what it starts ends with it."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="veranda-e2e-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.manifests = self.folder / "manifests"
+        self.manifests.mkdir()
+        self.data = self.folder / "data"
+        self.git_root = self.folder / "git"
+        self.git_root.mkdir()
+
+    def repository(self, name="r", **more):
+        return Repository(self.git_root / f"{name}.git", **more)
+
+    def server(self, **more):
+        server = GitServer(self.folder / f"server-{len(list(self.folder.iterdir()))}", self.git_root, **more)
+        self.addCleanup(server.close)
+        return server
+
+    def daemon(self, *flags, data=None, **more):
+        daemon = Daemon(self.manifests, data or self.data, *flags, **more)
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def write(self, file, *documents):
+        """Replaces a manifest file at once, by rename."""
+        new = self.folder / "new-manifest"
+        new.write_text("---\n".join(documents))
+        new.chmod(0o600)
+        new.rename(self.manifests / file)
+
+    def remove(self, file):
+        (self.manifests / file).unlink()

@@ -1,0 +1,126 @@
+"""The daemon and the command line, as a user has them."""
+import http.client
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+from .wait import free_port, wait_for
+
+BIN = pathlib.Path(os.environ.get("VERANDA_BIN_DIR", pathlib.Path(__file__).resolve().parents[3] / "build/release"))
+CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("VERANDA")}
+
+
+def verandad(*arguments, seconds=120, **environment):
+    """Runs the daemon to its end (`--once`, bad settings)."""
+    return subprocess.run([BIN / "verandad", *map(str, arguments)], env=CLEAN | environment, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+
+
+def veranda(*arguments, seconds=60):
+    """Runs the command line without a daemon (`scan`, `cron`)."""
+    return subprocess.run([BIN / "veranda", *map(str, arguments)], env=CLEAN, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+
+
+class Daemon:
+    """A running daemon; ready when the constructor returns."""
+
+    def __init__(self, manifests, data, *flags, wait=True):
+        self.data = pathlib.Path(data)
+        self.port = free_port()
+        self.log_path = self.data.parent / f"verandad-{self.port}.log"
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen([BIN / "verandad", "--manifests", str(manifests), "--data-dir", str(data), "--listen", f"127.0.0.1:{self.port}", *map(str, flags)],
+                                            env=CLEAN, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"the daemon ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+            try:
+                return self.http("/readyz")[0] == 200
+            except OSError:
+                return False
+        wait_for(ready, "a ready daemon", 60)
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def token(self):
+        return (self.data / "token").read_text().strip()
+
+    def http(self, path, method="GET", body=None, headers=None):
+        """Status and body of one request, with the token."""
+        sent = {"Authorization": "Bearer " + self.token()} if (self.data / "token").exists() else {}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, sent | (headers or {}))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def command(self, *arguments):
+        return [str(BIN / "veranda"), "--server", f"http://127.0.0.1:{self.port}", "--data-dir", str(self.data), *map(str, arguments)]
+
+    def cli(self, *arguments, status=0, seconds=60):
+        """Standard output of one command, which must end with `status` (None: any)."""
+        done = subprocess.run(self.command(*arguments), env=CLEAN, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+        if status is not None and done.returncode != status:
+            raise AssertionError(f"veranda {' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}{done.stderr}\n--- daemon:\n{self.log()[-3000:]}")
+        return done.stdout
+
+    def watch(self, *arguments):
+        """A command that goes on; the caller reads its standard output and ends it."""
+        return subprocess.Popen(self.command(*arguments), env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def items(self, resource, namespace=None):
+        return json.loads(self.cli("get", resource, *(["-n", namespace] if namespace else ["-A"]), "-o", "json"))["items"]
+
+    def repository(self, name, namespace="default"):
+        return next((r for r in self.items("repositories", namespace) if r["metadata"]["name"] == name), None)
+
+    def condition(self, name, namespace="default"):
+        """The Ready condition; empty before there is one."""
+        found = self.repository(name, namespace)
+        conditions = (found or {}).get("status", {}).get("conditions", [])
+        return conditions[0] if conditions else {}
+
+    def wait_condition(self, name, reason, namespace="default", seconds=30):
+        """Waits until Ready has `reason` for the current generation."""
+        def settled():
+            found = self.repository(name, namespace)
+            conditions = (found or {}).get("status", {}).get("conditions", [])
+            good = conditions and conditions[0]["reason"] == reason and conditions[0].get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+            return conditions[0] if good else None
+        try:
+            return wait_for(settled, f"{reason} on {namespace}/{name}", seconds)
+        except AssertionError as failed:
+            raise AssertionError(f"{failed}; now: {self.condition(name, namespace)}\n--- daemon:\n{self.log()[-3000:]}") from None
+
+    def revisions(self, repository=None, namespace="default"):
+        """Object name to object of the package revisions of one repository."""
+        return {r["metadata"]["name"]: r for r in self.items("packagerevisions", namespace) if repository in (None, r["spec"]["repository"])}
+
+    def metrics(self):
+        """Sample name with labels to value."""
+        status, text = self.http("/metrics")
+        assert status == 200, text
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line and not line.startswith("#")}
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, seconds=30):
+        """Orderly shutdown; answers the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"no shutdown within {seconds} s:\n{self.log()[-4000:]}") from None

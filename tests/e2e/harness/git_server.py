@@ -1,0 +1,102 @@
+"""git-http-backend behind nginx: http or https (with a private CA), with or without basic authentication."""
+import os
+import pathlib
+import subprocess
+
+from .wait import accepts, free_port, wait_for
+
+BACKEND = "/usr/lib/git-core/git-http-backend"
+
+CONFIGURATION = """
+daemon off; pid {dir}/nginx.pid; error_log {dir}/error.log; worker_processes 1; {user}
+events {{ worker_connections 512; }}
+http {{
+  access_log {dir}/access.log; client_max_body_size 0; keepalive_requests 100000; gzip off;
+  client_body_temp_path {dir}/t1; proxy_temp_path {dir}/t2; fastcgi_temp_path {dir}/t3; uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5;
+  server {{
+    listen 127.0.0.1:{port}{ssl};
+    {tls}
+    location = /html {{ default_type text/html; return 200 "<html>hello</html>"; }}
+    location ~ ^/status/(?<code>[0-9]+)/ {{ {statuses} return 500; }}
+    location / {{
+      {auth}
+      fastcgi_pass unix:{dir}/cgi.sock; fastcgi_buffering off; fastcgi_request_buffering off; fastcgi_read_timeout 600s;
+      fastcgi_param SCRIPT_FILENAME {backend}; fastcgi_param GIT_PROJECT_ROOT {root}; fastcgi_param GIT_HTTP_EXPORT_ALL ""; fastcgi_param PATH_INFO $uri;
+      fastcgi_param QUERY_STRING $query_string; fastcgi_param REQUEST_METHOD $request_method; fastcgi_param CONTENT_TYPE $content_type;
+      fastcgi_param CONTENT_LENGTH $content_length; fastcgi_param REMOTE_ADDR $remote_addr; fastcgi_param REMOTE_USER $remote_user;
+      fastcgi_param SERVER_PROTOCOL $server_protocol; fastcgi_param GIT_PROTOCOL $http_git_protocol; fastcgi_param HOME /nonexistent;
+      fastcgi_param GIT_CONFIG_COUNT 1; fastcgi_param GIT_CONFIG_KEY_0 safe.directory; fastcgi_param GIT_CONFIG_VALUE_0 *;
+    }}
+  }}
+}}
+"""
+
+
+def make_certificates(folder):
+    """A private CA (ca.crt) and a certificate for 127.0.0.1 and localhost (server.crt, server.key) below `folder`."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=Test CA")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
+    (folder / "extensions").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", "server.crt", "-extfile", "extensions")
+
+
+class GitServer:
+    """Serves the bare repositories below `root` until closed. `users`: name to password, or None for anybody."""
+
+    def __init__(self, folder, root, tls=False, users=None, workers=4):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.root, self.tls, self.users, self.port = str(root), tls, users, free_port()
+        if tls:
+            make_certificates(self.folder)
+        if users is not None:
+            self.set_users(users)
+        socket_path = self.folder / "cgi.sock"
+        socket_path.unlink(missing_ok=True)
+        self.cgi = subprocess.Popen(["fcgiwrap", "-c", str(workers), "-s", f"unix:{socket_path}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        wait_for(socket_path.exists, "the socket of fcgiwrap")
+        (self.folder / "nginx.conf").write_text(self.configuration())
+        self.nginx = subprocess.Popen(["nginx", "-p", str(self.folder), "-e", str(self.folder / "error.log"), "-c", str(self.folder / "nginx.conf")],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                                      env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
+        wait_for(lambda: accepts(self.port), "nginx")
+
+    def configuration(self):
+        tls = f"ssl_certificate {self.folder}/server.crt; ssl_certificate_key {self.folder}/server.key;" if self.tls else ""
+        auth = f'auth_basic "git"; auth_basic_user_file {self.folder}/users;' if self.users is not None else ""
+        statuses = " ".join(f"if ($code = {code}) {{ return {code}; }}" for code in (401, 403, 404, 429, 500, 502, 503))
+        return CONFIGURATION.format(dir=self.folder, user="user root;" if os.geteuid() == 0 else "", port=self.port, ssl=" ssl" if self.tls else "", tls=tls, auth=auth,
+                                    statuses=statuses, backend=BACKEND, root=self.root)
+
+    def set_users(self, users):
+        self.users = users
+        lines = []
+        for name, password in users.items():
+            crypted = subprocess.run(["openssl", "passwd", "-apr1", "-stdin"], input=password.encode(), check=True, capture_output=True).stdout.decode().strip()
+            lines.append(f"{name}:{crypted}\n")
+        (self.folder / "users").write_text("".join(lines))
+
+    @property
+    def url(self):
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+
+    @property
+    def ca(self):
+        return (self.folder / "ca.crt").read_bytes()
+
+    def requests(self):
+        """Lines of the access log."""
+        log = self.folder / "access.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def close(self):
+        for process in (self.nginx, self.cgi):
+            process.terminate()
+        for process in (self.nginx, self.cgi):
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

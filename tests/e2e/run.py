@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Runs the end-to-end suites against the binaries in $VERANDA_BIN_DIR: `tests/e2e/run.py [-v] [SUITE[.CASE[.TEST]]...]`.
+
+Suites run in processes of their own, two at a time; the last line has the totals, and $COUNTS names a file for them.
+"""
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class Result(unittest.TextTestResult):
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        print(f"SKIPPED: {test.id()}: {reason}", file=sys.stderr)
+
+
+def run_here(names):
+    sys.path.insert(0, str(HERE))
+    suite = unittest.defaultTestLoader.loadTestsFromNames(names)
+    result = unittest.TextTestRunner(verbosity=2, resultclass=Result).run(suite)
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    print(f"COUNTS {result.testsRun - failed - len(result.skipped)} {failed} {len(result.skipped)}", flush=True)
+    return 0
+
+
+def run_suite(name):
+    done = subprocess.run([sys.executable, __file__, "--here", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+    counts = re.search(r"^COUNTS (\d+) (\d+) (\d+)$", done.stdout, re.M)
+    return name, done.stdout, tuple(map(int, counts.groups())) if counts else (0, 1, 0)
+
+
+def main():
+    arguments = [a for a in sys.argv[1:] if a != "-v"]
+    if arguments[:1] == ["--here"]:
+        return run_here(arguments[1:])
+    names = arguments or sorted(path.stem for path in HERE.glob("test_*.py"))
+    totals = [0, 0, 0]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        for name, output, counts in pool.map(run_suite, names):
+            print(output if counts[1] or "-v" in sys.argv else "".join(re.findall(r"^SKIPPED:.*\n", output, re.M)) + f"{name}: {counts[0]} passed", flush=True)
+            totals = [a + b for a, b in zip(totals, counts)]
+    if os.environ.get("COUNTS"):
+        pathlib.Path(os.environ["COUNTS"]).write_text("%d %d %d\n" % tuple(totals))
+    print("end to end: %d passed, %d failed, %d skipped" % tuple(totals))
+    return 1 if totals[1] or not totals[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Manifests in, objects and conditions out: the life of a Repository."""
+import json
+import pathlib
+
+from harness.case import Case, manifest
+from harness.git import package
+from harness.wait import wait_for
+
+
+class Lifecycle(Case):
+    def setUp(self):
+        super().setUp()
+        self.remote = self.repository("r")
+        self.remote.publish("a/first", 1)
+
+    def names(self, daemon):
+        return {r["metadata"]["name"] for r in daemon.items("repositories")}
+
+    def test_added_changed_replaced_removed(self):
+        daemon = self.daemon()
+        self.assertEqual(self.names(daemon), set())
+        self.write("r.yaml", manifest("r", self.remote.path))
+        daemon.wait_condition("r", "Ready")
+        first = daemon.repository("r")
+        self.assertEqual(first["metadata"]["annotations"]["veranda.dev/managed-by"], "r.yaml")
+        self.assertEqual(first["metadata"]["generation"], 1)
+        self.assertEqual(set(daemon.revisions("r")), {"r.a.first.v1", "r.a.first.main"})
+
+        self.remote.commit("other", package("b/second"))
+        self.write("r.yaml", manifest("r", self.remote.path, branch="other"))
+        wait_for(lambda: set(daemon.revisions("r")) == {"r.a.first.v1", "r.b.second.other"}, "packages of the other branch")
+        changed = daemon.wait_condition("r", "Ready") and daemon.repository("r")
+        self.assertEqual(changed["metadata"]["uid"], first["metadata"]["uid"])
+        self.assertEqual(changed["metadata"]["generation"], 2)
+
+        (self.manifests / "r.yaml").rename(self.manifests / "renamed.yaml")
+        wait_for(lambda: (daemon.repository("r") or {}).get("metadata", {}).get("annotations", {}).get("veranda.dev/managed-by") == "renamed.yaml", "the new owner")
+
+        self.remove("renamed.yaml")
+        wait_for(lambda: not self.names(daemon), "removal of the Repository")
+        wait_for(lambda: not daemon.revisions(), "removal of its packages")
+        wait_for(lambda: not list((self.data / "mirrors").glob("*.git")) if (self.data / "mirrors").exists() else True, "removal of its mirror")
+
+    def test_json_several_documents_and_lists(self):
+        one = {"apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository", "metadata": {"name": "j"}, "spec": {"type": "git", "git": {"repo": self.remote.path}}}
+        two, three = (json.loads(json.dumps(one)) | {"metadata": {"name": name}} for name in ("l1", "l2"))
+        (self.manifests / "j.json").write_text(json.dumps(one))
+        (self.manifests / "list.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [two, three]}))
+        self.write("several.yaml", manifest("m1", self.remote.path), manifest("m2", self.remote.path, namespace="team-a"))
+        daemon = self.daemon()
+        for name in ("j", "l1", "l2", "m1"):
+            daemon.wait_condition(name, "Ready")
+        daemon.wait_condition("m2", "Ready", namespace="team-a")
+
+    def test_broken_document_keeps_the_last_good_version(self):
+        self.write("good.yaml", manifest("good", self.remote.path))
+        self.write("r.yaml", manifest("r", self.remote.path))
+        daemon = self.daemon()
+        daemon.wait_condition("r", "Ready")
+        daemon.wait_condition("good", "Ready")
+        uid = daemon.repository("r")["metadata"]["uid"]
+        self.write("r.yaml", "apiVersion: config.porch.kpt.dev/v1alpha1\nkind: Repository\nmetadata: [\n")
+        wait_for(lambda: "r.yaml" in daemon.log(), "a word about the broken file")
+        self.assertEqual(daemon.repository("r")["metadata"]["uid"], uid)
+        self.assertEqual(set(daemon.revisions("r")), {"r.a.first.v1", "r.a.first.main"})
+        self.remote.publish("a/first", 2)
+        daemon.cli("sync", "good", "--wait")
+        self.assertIn("good.a.first.v2", daemon.revisions("good"))
+        self.write("r.yaml", manifest("r", self.remote.path))
+        daemon.cli("sync", "r", "--wait")
+        self.assertIn("r.a.first.v2", daemon.revisions("r"))
+
+    def test_apply_and_delete_but_not_what_a_file_owns(self):
+        self.write("r.yaml", manifest("r", self.remote.path))
+        daemon = self.daemon()
+        daemon.wait_condition("r", "Ready")
+        own = pathlib.Path(self.folder, "own.yaml")
+        own.write_text(manifest("own", self.remote.path))
+        daemon.cli("apply", "-f", own)
+        daemon.wait_condition("own", "Ready")
+        daemon.cli("delete", "-f", own)
+        wait_for(lambda: daemon.repository("own") is None, "deletion")
+        own.write_text(manifest("r", self.remote.path, branch="other"))
+        daemon.cli("apply", "-f", own, status=1)
+        daemon.cli("delete", "-f", own, status=1)
+        self.assertEqual(daemon.repository("r")["spec"]["git"]["branch"], "main")
+
+    def test_deleted_during_its_sync(self):
+        for number in range(30):
+            self.remote.publish(f"many/p{number}", 1)
+        self.write("r.yaml", manifest("r", self.remote.path))
+        self.write("stays.yaml", manifest("stays", self.remote.path))
+        daemon = self.daemon()
+        wait_for(lambda: daemon.repository("r"), "the Repository")
+        self.remove("r.yaml")
+        wait_for(lambda: daemon.repository("r") is None, "removal of the Repository")
+        wait_for(lambda: not daemon.revisions("r"), "removal of its packages")
+        daemon.wait_condition("stays", "Ready")
+        self.assertEqual(len(daemon.revisions("stays")), 62)
