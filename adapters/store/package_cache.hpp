@@ -58,6 +58,8 @@ struct apply_result {
   std::int64_t position = 0; ///< feed position after the transaction
   std::uint64_t revisions = 0;
   std::uint64_t packages = 0;
+  /// Revisions that were left out because another repository of the namespace has one of the same object name (`a` + `b.c`, `a.b` + `c`).
+  std::vector<bad_item> rejected;
 };
 
 /// Read side. Each object holds a connection of its own and is used by one thread at a time; it never blocks the
@@ -97,14 +99,18 @@ public:
   virtual result<void> open(const repository_claim& claim, const repository_spec& spec) = 0;
   virtual result<void> put_contents(const content_batch& batch) = 0;
   /// One transaction: fence check, delta, basis, durable state (all of `state` but key, uid and fence), feed.
-  /// Applying an empty delta with an unchanged state writes nothing.
+  /// Applying an empty delta with an unchanged state writes nothing. `state.basis` becomes the basis; the branch tip that branch revisions
+  /// show as their commit is `delta.basis.commit`, or `state.basis.commit` when that is empty. `state.revisions` and `state.packages` are
+  /// ignored: the cache counts. A revision is added or changed whichever list it is in, and one that is stored already causes no event.
+  /// `conflict` when a tree of the delta is not stored (it was swept since it was asked for): stream again what `missing_trees` answers.
   virtual result<apply_result> apply_delta(const repository_claim& claim, const package_delta& delta, const durable_state& state) = 0;
-  /// Durable state alone, under the fence.
+  /// Durable state alone, under the fence; its counts are ignored, they change with deltas only.
   virtual result<void> put_state(const repository_claim& claim, const durable_state& state) = 0;
   /// Removes everything of the repository, with Deleted feed entries. Unknown: success.
   virtual result<void> close(const repository_claim& claim) = 0;
-  /// Removes contents and trees that nothing references and that are older than `age`; at most `limit` rows, so that it never holds the
-  /// writer long. Answers how many went.
+  /// Removes contents and trees that have been found without references for `age`; at most `limit` rows, and a bounded look at the others,
+  /// so that it never holds the writer long: the next call goes on where this one stopped. Answers how many went; 0 does not say that
+  /// nothing is left, so call it at intervals. What waits to be removed counts as missing for readers, and comes back when streamed again.
   virtual result<std::size_t> sweep(std::chrono::seconds age, std::size_t limit) = 0;
 };
 

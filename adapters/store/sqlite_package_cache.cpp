@@ -1,0 +1,297 @@
+#include "adapters/store/sqlite_package_cache.hpp"
+
+#include "adapters/store/content_rows.hpp"
+#include "adapters/store/content_sweeper.hpp"
+#include "adapters/store/package_schema.hpp"
+#include "adapters/store/revision_rows.hpp"
+#include "adapters/store/state_rows.hpp"
+
+namespace veranda::store {
+namespace {
+
+using sqlite::connection;
+using sqlite::error;
+using sqlite::guarded;
+using sqlite::query;
+using sqlite::transaction;
+
+[[noreturn]] void refuse(ec code, std::string what, const object_key& key) { throw error{{code, std::move(what), to_string(key), {}, {}}}; }
+
+/// The row that the claim gives the right to write.
+repository_row claimed(connection& db, const repository_claim& claim) {
+  auto row = read_repository(db, claim.uid);
+  if (!row || row->state.key != claim.key)
+    refuse(ec::stale, "the repository is no longer in the cache", claim.key);
+  if (row->state.fence != claim.fence)
+    refuse(ec::stale, "somebody else has claimed the repository since (fence " + std::to_string(row->state.fence) + ", ours is " +
+                          std::to_string(claim.fence) + ")", claim.key);
+  return std::move(*row);
+}
+
+/// The change feed's ends, and its bound.
+class feed_bounds {
+public:
+  explicit feed_bounds(connection& db) : db_(db), floor_(db.integer("SELECT value FROM counters WHERE name = 'feed_floor'")) {}
+  /// Positions up to this one are no longer in the feed.
+  [[nodiscard]] std::int64_t floor() const noexcept { return floor_; }
+  [[nodiscard]] std::int64_t position() { return db_.integer("SELECT seq FROM sqlite_sequence WHERE name = 'revisions'"); }
+  /// Forgets the oldest history beyond the bound.
+  void trim() {
+    const auto wanted = position() - feed_entries_kept;
+    if (wanted <= floor_)
+      return;
+    query{db_, "DELETE FROM revisions WHERE position > ?1 AND position <= ?2 AND repository IS NULL"}.bind(floor_, wanted).run();
+    query{db_, "UPDATE counters SET value = ?1 WHERE name = 'feed_floor'"}.bind(wanted).run();
+    floor_ = wanted;
+  }
+
+private:
+  connection& db_;
+  std::int64_t floor_;
+};
+
+/// Applies the rows of one delta.
+class delta_writer {
+public:
+  delta_writer(connection& db, const repository_row& repository, wall_time now) : db_(db), repository_(repository), now_(now), feed_(db) {}
+
+  void remove(const std::string& name) {
+    const auto stored = find(name);
+    if (!stored || stored->repository != repository_.id)
+      return;
+    delete_revision(db_, repository_.id, stored->position, feed_.floor());
+    changed_ = true;
+  }
+
+  void put(const package_revision& r) {
+    const auto digest = r.digest();
+    const auto stored = find(r.name);
+    if (stored && stored->repository != repository_.id) {
+      rejected_.push_back({r.ref, "its object name " + r.name + " is taken by a package of the repository " + stored->owner, true});
+      return;
+    }
+    if (stored && stored->digest == bytes_of(digest))
+      return;
+    if (stored)
+      retire_revision(db_, repository_.id, stored->position, feed_.floor());
+    insert_revision(db_, repository_.id, repository_.state.key.ns, r, digest, stored ? feed_event::modified : feed_event::added,
+                    stored ? to_wall_time(stored->created) : now_);
+    changed_ = true;
+  }
+
+  /// The counts and the position after it all.
+  apply_result finish() {
+    if (changed_)
+      feed_.trim();
+    apply_result outcome{feed_.position(), repository_.state.revisions, repository_.state.packages, std::move(rejected_)};
+    if (changed_) {
+      outcome.revisions = count("SELECT count(*) FROM revisions WHERE repository = ?1");
+      outcome.packages = count("SELECT count(*) FROM (SELECT DISTINCT path, package FROM revisions WHERE repository = ?1)");
+    }
+    return outcome;
+  }
+  [[nodiscard]] bool changed() const noexcept { return changed_; }
+
+private:
+  struct stored_row {
+    std::int64_t position, repository, created;
+    std::string digest, owner;
+  };
+
+  std::optional<stored_row> find(const std::string& name) {
+    query q{db_, "SELECT r.position, r.repository, r.created, r.digest, p.name FROM revisions r JOIN repositories p ON p.id = r.repository "
+                 "WHERE r.ns = ?1 AND r.name = ?2 AND r.repository IS NOT NULL"};
+    if (!q.bind(repository_.state.key.ns, name).step())
+      return std::nullopt;
+    return stored_row{q.integer(0), q.integer(1), q.integer(2), q.text(3), q.text(4)};
+  }
+
+  std::uint64_t count(std::string_view sql) {
+    query q{db_, sql};
+    q.bind(repository_.id).step();
+    return static_cast<std::uint64_t>(q.integer(0));
+  }
+
+  connection& db_;
+  const repository_row& repository_;
+  wall_time now_;
+  feed_bounds feed_;
+  bool changed_ = false;
+  std::vector<bad_item> rejected_;
+};
+
+class sqlite_package_cache final : public package_cache {
+public:
+  sqlite_package_cache(std::unique_ptr<connection> db, wall_clock now) : db_(std::move(db)), now_(std::move(now)), sweeper_(*db_) {}
+
+  result<repository_claim> claim(const object_key& key, const std::string& uid, std::int64_t epoch) override {
+    return guarded([&] {
+      transaction tx{*db_, true};
+      make_room(key, uid, epoch);
+      query next{*db_, "UPDATE counters SET value = value + 1 WHERE name = 'fence' RETURNING value"};
+      next.step();
+      const auto fence = next.integer(0);
+      next.run();
+      query{*db_, "INSERT INTO repositories(ns, name, uid, fence, epoch) VALUES(?1, ?2, ?3, ?4, ?5) "
+                  "ON CONFLICT(uid) DO UPDATE SET fence = excluded.fence, epoch = excluded.epoch"}
+          .bind(key.ns, key.name, uid, fence, epoch)
+          .run();
+      tx.commit();
+      return repository_claim{key, uid, fence};
+    });
+  }
+
+  result<void> open(const repository_claim& claim, const repository_spec& spec) override {
+    return guarded([&] {
+      transaction tx{*db_, true};
+      const auto row = claimed(*db_, claim);
+      const auto branch = spec.git ? spec.git->branch : std::string{};
+      const auto directory = spec.git ? spec.git->directory : std::string{};
+      query{*db_, "UPDATE repositories SET type = ?2, deployment = ?3, branch = ?4, directory = ?5 WHERE id = ?1 "
+                  "AND (type, deployment, branch, directory) IS NOT (?2, ?3, ?4, ?5)"}
+          .bind(row.id, static_cast<int>(spec.type), spec.deployment, branch, directory)
+          .run();
+      tx.commit();
+    });
+  }
+
+  result<void> put_contents(const content_batch& batch) override {
+    return guarded([&] {
+      transaction tx{*db_, true};
+      query content{*db_, "INSERT INTO contents(digest, size, data) VALUES(?1, ?2, ?3) ON CONFLICT(digest) DO NOTHING"};
+      for (const auto& c : batch.contents) {
+        content.again().bind(sqlite::blob{digest_key(c.blob)}, static_cast<std::uint64_t>(c.data.size()), sqlite::borrowed_blob{c.data}).run();
+        if (db_->changes() == 0)
+          sweeper_.pardon_content(c.blob);
+      }
+      query tree{*db_, "INSERT INTO trees(digest, files) VALUES(?1, ?2) ON CONFLICT(digest) DO NOTHING"};
+      for (const auto& t : batch.trees) {
+        tree.again().bind(sqlite::blob{digest_key(t.tree)}, sqlite::blob{encode_files(t.files)}).run();
+        if (db_->changes() == 0)
+          sweeper_.pardon_tree(t.tree);
+        sweeper_.tree_stored(t);
+      }
+      tx.commit();
+      sweeper_.touched();
+    });
+  }
+
+  result<apply_result> apply_delta(const repository_claim& claim, const package_delta& delta, const durable_state& state) override {
+    return guarded([&] {
+      transaction tx{*db_, true};
+      const auto row = claimed(*db_, claim);
+      require_trees(claim.key, delta);
+      delta_writer writer{*db_, row, now_()};
+      for (const auto& name : delta.removed)
+        writer.remove(name);
+      for (const auto& r : delta.changed)
+        writer.put(r);
+      for (const auto& r : delta.added)
+        writer.put(r);
+      auto outcome = writer.finish();
+      durable_state next = state;
+      next.revisions = outcome.revisions;
+      next.packages = outcome.packages;
+      const auto& tip = delta.basis.commit.empty() ? state.basis.commit : delta.basis.commit;
+      write_state(*db_, row, next, oid::parse(tip).value_or(oid{}));
+      tx.commit();
+      if (writer.changed())
+        sweeper_.touched();
+      return outcome;
+    });
+  }
+
+  result<void> put_state(const repository_claim& claim, const durable_state& state) override {
+    return guarded([&] {
+      transaction tx{*db_, true};
+      const auto row = claimed(*db_, claim);
+      durable_state next = state;
+      next.revisions = row.state.revisions;
+      next.packages = row.state.packages;
+      write_state(*db_, row, next, oid::parse(state.basis.commit).value_or(row.branch_commit));
+      tx.commit();
+    });
+  }
+
+  result<void> close(const repository_claim& claim) override {
+    return guarded([&] {
+      transaction tx{*db_, true};
+      if (!read_repository(*db_, claim.uid))
+        return;
+      remove_repository(claimed(*db_, claim).id);
+      tx.commit();
+      sweeper_.touched();
+    });
+  }
+
+  result<std::size_t> sweep(std::chrono::seconds age, std::size_t limit) override {
+    auto gone = guarded([&] {
+      transaction tx{*db_, true};
+      const auto removed = sweeper_.run(now_(), age, limit);
+      tx.commit();
+      return removed;
+    });
+    if (!gone)
+      sweeper_.touched(); // what it found was rolled back: look again
+    return gone;
+  }
+
+private:
+  /// Refuses an older epoch; removes what is stored under the key for another uid.
+  void make_room(const object_key& key, const std::string& uid, std::int64_t epoch) {
+    query q{*db_, "SELECT id, ns, name, uid, epoch FROM repositories WHERE (ns = ?1 AND name = ?2) OR uid = ?3"};
+    q.bind(key.ns, key.name, uid);
+    std::optional<std::int64_t> replaced;
+    while (q.step()) {
+      if (q.view(1) != key.ns || q.view(2) != key.name)
+        refuse(ec::conflict, "the uid " + uid + " belongs to the repository " + q.text(1) + "/" + q.text(2), key);
+      if (q.integer(4) > epoch)
+        refuse(ec::stale, "a node of a later epoch (" + std::to_string(q.integer(4)) + ", ours is " + std::to_string(epoch) + ") has claimed the repository",
+               key);
+      if (q.view(3) != uid)
+        replaced = q.integer(0);
+    }
+    if (replaced) {
+      remove_repository(*replaced);
+      sweeper_.touched();
+    }
+  }
+
+  void remove_repository(std::int64_t id) {
+    feed_bounds feed{*db_};
+    delete_revisions(*db_, id, feed.floor());
+    query{*db_, "DELETE FROM repositories WHERE id = ?1"}.bind(id).run();
+    feed.trim();
+  }
+
+  /// A revision never enters the cache without its files.
+  void require_trees(const object_key& key, const package_delta& delta) {
+    query q{*db_, "SELECT 1 FROM trees WHERE digest = ?1"};
+    std::size_t absent = 0;
+    for (const auto* list : {&delta.changed, &delta.added})
+      for (const auto& r : *list) {
+        if (r.tree.is_zero())
+          continue;
+        if (!q.again().bind(sqlite::blob{digest_key(r.tree)}).step())
+          ++absent;
+        else
+          sweeper_.pardon_tree(r.tree);
+      }
+    if (absent > 0)
+      refuse(ec::conflict, "the files of " + std::to_string(absent) + " package revisions are not stored", key);
+  }
+
+  std::unique_ptr<connection> db_;
+  wall_clock now_;
+  content_sweeper sweeper_;
+};
+
+} // namespace
+
+result<std::unique_ptr<package_cache>> open_package_cache(const std::filesystem::path& file, wall_clock now) {
+  return guarded([&]() -> std::unique_ptr<package_cache> {
+    return std::make_unique<sqlite_package_cache>(sqlite::open_for_writing(file, package_schema), std::move(now));
+  });
+}
+
+} // namespace veranda::store
