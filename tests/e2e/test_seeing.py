@@ -90,10 +90,10 @@ class Cron(unittest.TestCase):
         self.assertGreater(len(vectors), 20)
         for vector in vectors:
             with self.subTest(vector["expr"]):
-                wanted = vector.get("next", [])
+                wanted = [t for t in vector.get("next", []) if not t.startswith("0001-")]  # the zero time: never
                 done = veranda("cron", "next", vector["expr"], "--from", vector["from"], "--tz", vector["from_tz"], "-n", max(1, len(wanted)), "-o", "json")
                 answer = json.loads(done.stdout)
-                if vector.get("error") or vector.get("panic"):
+                if vector.get("error") or vector.get("panics"):
                     self.assertEqual(done.returncode, 1)
                     self.assertTrue(answer["error"])
                 else:
