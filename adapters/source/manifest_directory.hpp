@@ -40,6 +40,7 @@ struct manifest_object {
   int document = 0;
   std::string json; ///< namespace defaulted. For a Secret: without data and stringData, but with `veranda.dev/secret-keys` and a keyed digest in
                     ///< `veranda.dev/secret-digest` as annotations
+  bool valid = true; ///< false: it breaks rules and no valid version of it was read; passed on so that its condition can say so
   bool operator==(const manifest_object&) const = default;
 };
 
@@ -48,6 +49,8 @@ struct manifest_state {
   std::vector<manifest_object> objects; ///< sorted by resource and key; of a broken or invalid document the last good version
   std::vector<manifest_problem> problems; ///< sorted
   bool directory_missing = false;
+  std::vector<std::string> unreadable_files; ///< sorted; files of which something could not be read: what is missing from them was not removed
+  bool incomplete = false; ///< the directory could not be listed as a whole: what is missing from it was not removed
   bool operator==(const manifest_state&) const = default;
 };
 
