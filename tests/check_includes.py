@@ -37,7 +37,7 @@ THIRD_PARTY = {
     "sqlite3.h": ["adapters/store"],
     "boost": ["adapters/api"],
     "openssl": ["messages/model", "adapters/api", "adapters/git", "adapters/source", "adapters/store", "adapters/secrets"],
-    "yaml.h": ["adapters/kpt"],
+    "yaml.h": ["adapters/kpt", "adapters/source"],
     "yaml-cpp": ["adapters/source", "config", "tools/veranda"],
     "simdjson.h": ["adapters/kpt", "adapters/codec"],
     "nlohmann": ["actors", "adapters", "tools"],

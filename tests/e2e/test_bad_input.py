@@ -70,7 +70,7 @@ class BadRemotes(Case):
     def test_recovers_by_itself(self):
         path = self.git_root / "late.git"
         self.write("late.yaml", manifest("late", path))
-        daemon = self.daemon()
+        daemon = self.daemon("--health-check-frequency=1s")
         daemon.wait_condition("late", "Error")
         self.repository("late").publish("a", 1)
         daemon.wait_condition("late", "Ready", seconds=60)
