@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace veranda::api {
 
@@ -37,6 +38,7 @@ struct api_settings {
   std::chrono::seconds header_timeout{10};
   std::chrono::seconds idle_timeout{60};
   std::size_t threads = 2;
+  std::vector<std::string> host_names; ///< further names that a Host header may carry (DNS names of the listener)
 };
 
 /// What the server answers from. Functions are called from its threads and must be thread safe and quick.
@@ -60,6 +62,8 @@ public:
   /// Thread safe: wakes the watches, something was committed.
   virtual void notify_changed() = 0;
   virtual void stop() = 0;
+  /// Reads the TLS certificate and key anew for connections from now on; on failure the old ones stay. Thread safe; does nothing without TLS.
+  virtual result<void> reload_certificate() = 0;
 };
 
 result<std::unique_ptr<api_server>> start_api_server(const api_settings& settings, api_dependencies dependencies);
