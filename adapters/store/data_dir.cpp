@@ -1,0 +1,172 @@
+#include "adapters/store/data_dir.hpp"
+
+#include "messages/model/digest.hpp"
+#include "messages/model/time.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+namespace veranda::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Closes at the end of its scope.
+class descriptor {
+public:
+  explicit descriptor(int fd) noexcept : fd_(fd) {}
+  ~descriptor() {
+    if (fd_ >= 0)
+      ::close(fd_);
+  }
+  descriptor(const descriptor&) = delete;
+  descriptor& operator=(const descriptor&) = delete;
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+
+private:
+  int fd_;
+};
+
+failure system_failure(std::string what, const fs::path& object) {
+  return {ec::unavailable, std::move(what) + ": " + std::generic_category().message(errno), object.string(), {}, {}};
+}
+failure refusal(std::string what, const fs::path& object) { return {ec::invalid_spec, std::move(what), object.string(), {}, {}}; }
+
+std::optional<failure> write_all(int fd, std::string_view text, const fs::path& file) {
+  while (!text.empty()) {
+    const auto n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return system_failure("the file cannot be written", file);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return std::nullopt;
+}
+
+/// At most 4 KiB.
+std::string read_some(int fd) {
+  std::array<char, 4096> buffer{};
+  const auto n = ::pread(fd, buffer.data(), buffer.size(), 0);
+  return n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : std::string{};
+}
+
+std::string first_line(std::string text) {
+  text.resize(std::min(text.find_first_of("\r\n"), text.size()));
+  return text;
+}
+
+std::optional<failure> prepare_directory(const fs::path& directory) {
+  std::error_code code;
+  if (directory.has_parent_path())
+    fs::create_directories(directory.parent_path(), code);
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+    return system_failure("the data directory cannot be created", directory);
+  struct stat info {};
+  if (::lstat(directory.c_str(), &info) != 0)
+    return system_failure("the data directory cannot be examined", directory);
+  if (S_ISLNK(info.st_mode))
+    return refusal("the data directory must not be a symbolic link", directory);
+  if (!S_ISDIR(info.st_mode))
+    return refusal("the data directory is a file", directory);
+  if (info.st_uid != ::geteuid() && info.st_uid != 0 && ::geteuid() != 0)
+    return refusal("the data directory belongs to another user", directory);
+  if (info.st_mode & S_IWOTH)
+    return refusal("the data directory can be written by everybody; take that away with chmod o-w", directory);
+  return std::nullopt;
+}
+
+std::optional<std::string> random_hex() {
+  std::array<std::uint8_t, 32> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return std::nullopt;
+  return to_hex(bytes);
+}
+
+} // namespace
+
+result<std::unique_ptr<data_dir_lock>> data_dir_lock::acquire(const fs::path& given) {
+  // A trailing slash would make lstat follow a link.
+  const auto directory = given.has_filename() ? given : given.parent_path();
+  if (auto problem = prepare_directory(directory))
+    return *std::move(problem);
+  const auto file = directory / "lock";
+  descriptor fd{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  if (fd.get() < 0)
+    return system_failure("the lock file cannot be opened", file);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK)
+      return system_failure("the data directory cannot be locked", file);
+    const auto holder = first_line(read_some(fd.get()));
+    return failure{ec::conflict, "the data directory is in use by process " + (holder.empty() ? "(unknown)" : holder), directory.string(), {}, {}};
+  }
+  const auto text = std::to_string(::getpid()) + "\n" + format_rfc3339(std::chrono::system_clock::now()) + "\n";
+  if (::ftruncate(fd.get(), 0) != 0)
+    return system_failure("the lock file cannot be written", file);
+  if (auto problem = write_all(fd.get(), text, file))
+    return *std::move(problem);
+  return std::unique_ptr<data_dir_lock>(new data_dir_lock{directory, fd.release()});
+}
+
+data_dir_lock::~data_dir_lock() { ::close(file_); }
+
+result<std::string> data_dir_lock::api_token() const { return ensure_secret_file(directory_ / api_token_file); }
+result<std::string> data_dir_lock::secret_digest_key() const { return ensure_secret_file(directory_ / "secret-digest-key"); }
+
+result<std::string> read_secret_file(const fs::path& file) {
+  descriptor fd{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  if (fd.get() < 0) {
+    if (errno == ENOENT)
+      return failure{ec::not_found, "there is no such file", file.string(), {}, {}};
+    if (errno == ELOOP)
+      return refusal("the file must not be a symbolic link", file);
+    return system_failure("the file cannot be read", file);
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0)
+    return system_failure("the file cannot be examined", file);
+  if (!S_ISREG(info.st_mode))
+    return refusal("must be a plain file", file);
+  if (info.st_uid != ::geteuid() && ::geteuid() != 0)
+    return refusal("the file belongs to another user", file);
+  if (info.st_mode & S_IRWXO)
+    return refusal("others may read or write the file; take that away with chmod o=", file);
+  auto text = first_line(read_some(fd.get()));
+  if (text.empty())
+    return refusal("the file is empty; remove it and a new one will be made", file);
+  return text;
+}
+
+result<std::string> ensure_secret_file(const fs::path& file) {
+  auto present = read_secret_file(file);
+  if (present || present.error().code != ec::not_found)
+    return present;
+  const auto secret = random_hex();
+  if (!secret)
+    return system_failure("the system gives no random numbers", file);
+  // A name of its own, then a link to the final one: the file appears whole, and never replaces one that another process made meanwhile.
+  const auto draft = file.string() + "." + std::to_string(::getpid());
+  ::unlink(draft.c_str());
+  descriptor fd{::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  if (fd.get() < 0)
+    return system_failure("the file cannot be made", file);
+  auto problem = write_all(fd.get(), *secret + "\n", file);
+  if (!problem && ::fsync(fd.get()) != 0)
+    problem = system_failure("the file cannot be written", file);
+  if (!problem && ::link(draft.c_str(), file.c_str()) != 0 && errno != EEXIST)
+    problem = system_failure("the file cannot be made", file);
+  ::unlink(draft.c_str());
+  if (problem)
+    return *std::move(problem);
+  return read_secret_file(file);
+}
+
+} // namespace veranda::store
