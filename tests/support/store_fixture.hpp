@@ -93,6 +93,16 @@ inline store::content_batch files_of(std::uint64_t content) {
   return batch;
 }
 
+inline package_delta delta(std::vector<package_revision> added, std::vector<package_revision> changed = {}, std::vector<std::string> removed = {},
+                           sync_basis basis = {}) {
+  package_delta d;
+  d.added = std::move(added);
+  d.changed = std::move(changed);
+  d.removed = std::move(removed);
+  d.basis = std::move(basis);
+  return d;
+}
+
 /// A cache in a directory of its own with one claimed repository, `default/repo`.
 struct cache_fixture {
   scratch_directory scratch;
