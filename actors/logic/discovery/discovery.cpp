@@ -1,0 +1,307 @@
+#include "actors/logic/discovery/discovery.hpp"
+
+#include "actors/logic/discovery/assembly.hpp"
+#include "actors/logic/discovery/history.hpp"
+#include "actors/logic/discovery/rules.hpp"
+#include "actors/logic/discovery/text.hpp"
+#include "actors/logic/discovery/trees.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <unordered_set>
+
+namespace veranda::logic {
+
+namespace {
+
+failure texts_full() { return {ec::too_large, "the refs hold more names than the discovery index can hold", {}, {}, {}}; }
+
+class discoverer {
+public:
+  discoverer(const discovery_request& request, session& s) : request_(request), s_(s), history_(s), trees_(s) {}
+
+  result<discovery_result> run() {
+    read_deletion_proposals();
+    if (auto done = take_branch(); !done)
+      return std::move(done).error();
+    for (const ref_kind kind : {ref_kind::tag, ref_kind::draft, ref_kind::proposed})
+      if (auto done = take_refs(kind); !done)
+        return std::move(done).error();
+    report_unreadable_commits();
+    mark_deletion_proposed();
+    assemble(request_, s_, found_, out_);
+    std::sort(out_.bad.begin(), out_.bad.end());
+    out_.bad.erase(std::unique(out_.bad.begin(), out_.bad.end()), out_.bad.end());
+    return std::move(out_);
+  }
+
+private:
+  /// Calls `f(ref, parsed)` for every ref of the kind that may concern this directory; `f` answers a `result<void>`.
+  template <class F>
+  result<void> each_ref(ref_kind kind, F f) {
+    std::string prefix{prefix_of(kind)};
+    if (!request_.directory.empty())
+      prefix.append(request_.directory) += '/';
+    const auto& refs = request_.refs->refs;
+    auto at = std::lower_bound(refs.begin(), refs.end(), prefix, [](const ref_entry& r, const std::string& name) { return r.name < name; });
+    for (; at != refs.end() && at->name.starts_with(prefix); ++at) {
+      const parsed_ref parsed = parse_ref(at->name);
+      if (parsed.kind != kind)
+        continue;
+      if (auto done = f(*at, parsed); !done)
+        return done;
+    }
+    return {};
+  }
+
+  void read_deletion_proposals() {
+    const std::size_t prefix = prefix_of(ref_kind::deletion_proposed).size();
+    (void)each_ref(ref_kind::deletion_proposed, [&](const ref_entry& ref, const parsed_ref&) {
+      deletions_.insert(std::string_view{ref.name}.substr(prefix));
+      return result<void>{};
+    });
+  }
+
+  void report(std::string_view ref, std::string reason) { out_.bad.push_back({printable(ref), std::move(reason), true}); }
+
+  // -- the registered branch
+
+  result<void> take_branch() {
+    const ref_entry* ref = request_.refs->find(std::string{heads_prefix} + request_.branch);
+    if (ref == nullptr)
+      return {};
+    auto tip = history_.resolve(ref->target, false);
+    if (!tip)
+      return std::move(tip).error();
+    if (tip->commit == none)
+      return failure{ec::unsupported, "the branch cannot be read: its target " + tip->problem, printable(ref->name), {}, {}};
+    heads_.push_back(tip->commit);
+    out_.branch_commit = s_.index.commits[tip->commit].id;
+    auto start = trees_.find(s_.index.commits[tip->commit].tree, request_.directory);
+    if (!start)
+      return std::move(start).error();
+    out_.directory_missing = start->tree.is_zero();
+    if (!start->problem.empty())
+      report(ref->name, "the way to the directory " + printable(request_.directory) + ' ' + start->problem);
+    if (!start->tree.is_zero())
+      return walk_branch(*ref, tip->commit, start->tree);
+    return {};
+  }
+
+  result<void> walk_branch(const ref_entry& ref, std::uint32_t tip, const oid& start) {
+    auto packages = trees_.walk(start, printable(ref.name), request_.directory, out_.bad);
+    if (!packages)
+      return std::move(packages).error();
+    branch_history newest{s_, history_, tip};
+    const text_id workspace = s_.index.texts.intern(request_.branch);
+    if (workspace == none || !remember_walk(tip, start))
+      return texts_full();
+    for (branch_package& package : *packages) {
+      const std::string& path = paths_.emplace_back(request_.directory.empty() ? std::move(package.path) : request_.directory + '/' + package.path);
+      if (const std::string problem = path_problem(path); !problem.empty()) {
+        report(ref.name + ':' + path, "the package's path " + problem);
+        continue;
+      }
+      candidate& c = found_.emplace_back();
+      c.full_path = path;
+      c.ref = ref.name;
+      c.from_branch = true;
+      c.revision = branch_revision(request_.branch);
+      c.workspace = request_.branch;
+      c.last = request_.branch;
+      c.tree = package.tree;
+      c.facts = package.facts;
+      c.commit = tip;
+      if (const text_id known = s_.index.texts.find(path); known != none) {
+        c.publication = newest.newest_of(known);
+        c.task = history_.task_of(tip, known, workspace);
+      }
+    }
+    return {};
+  }
+
+  /// Names the trees that the index must keep.
+  bool remember_walk(std::uint32_t tip, const oid& start) {
+    walk_record r;
+    r.branch = s_.index.texts.intern(request_.branch);
+    r.directory = s_.index.texts.intern(request_.directory);
+    r.root = start;
+    r.commit = tip;
+    r.used = s_.index.runs;
+    if (r.branch == none || r.directory == none)
+      return false;
+    auto& walks = s_.index.walks;
+    const auto at = std::find_if(walks.begin(), walks.end(), [&](const walk_record& w) { return w.branch == r.branch && w.directory == r.directory; });
+    if (at == walks.end())
+      walks.push_back(r);
+    else
+      *at = r;
+    return true;
+  }
+
+  // -- tags, drafts, proposed
+
+  result<void> take_refs(ref_kind kind) {
+    return each_ref(kind, [&](const ref_entry& ref, const parsed_ref& parsed) { return take_ref(ref, parsed); });
+  }
+
+  result<void> take_ref(const ref_entry& ref, const parsed_ref& parsed) {
+    if (parsed.path.empty()) {
+      report(ref.name, "has no package path: a draft or proposed branch is named <kind>/<package path>/<workspace>");
+      return {};
+    }
+    std::uint32_t number = s_.index.find_ref(ref.target, ref.name);
+    if (number == none) {
+      auto learnt = learn_ref(ref, parsed);
+      if (!learnt)
+        return std::move(learnt).error();
+      number = s_.index.add(*learnt);
+    }
+    ref_record& r = s_.index.refs[number];
+    r.used = s_.index.runs;
+    if (r.commit != none)
+      heads_.push_back(r.commit);
+    if (r.status == ref_status::bad)
+      report(ref.name, std::string{s_.index.texts[r.problem]});
+    else if (r.status == ref_status::absent && parsed.kind != ref_kind::tag)
+      report(ref.name, "holds no package: there is no Kptfile at " + printable(parsed.path));
+    else if (r.status == ref_status::package)
+      add_candidate(ref, parsed, number);
+    return {};
+  }
+
+  void add_candidate(const ref_entry& ref, const parsed_ref& parsed, std::uint32_t number) {
+    const ref_record& r = s_.index.refs[number];
+    candidate& c = found_.emplace_back();
+    c.full_path = parsed.path;
+    c.ref = ref.name;
+    c.last = parsed.last;
+    c.lifecycle = parsed.kind == ref_kind::tag ? lifecycle::published : parsed.kind == ref_kind::draft ? lifecycle::draft : lifecycle::proposed;
+    c.revision = r.revision;
+    c.tree = r.tree;
+    c.commit = r.commit;
+    c.publication = r.commit;
+    c.facts = r.facts;
+    c.task = r.task;
+    workspaces_.push_back(r.workspace); // a view only when no more texts are added
+    workspace_of_.push_back(found_.size() - 1);
+  }
+
+  result<ref_record> learn_ref(const ref_entry& ref, const parsed_ref& parsed) {
+    ref_record r;
+    r.target = ref.target;
+    r.name = s_.index.texts.intern(ref.name);
+    if (r.name == none)
+      return texts_full();
+    for (const std::string_view part : {parsed.path, parsed.last})
+      if (const std::string problem = path_problem(part); !problem.empty())
+        return bad_ref(r, "its name " + problem);
+    auto commit = history_.resolve(ref.target, parsed.kind == ref_kind::tag);
+    if (!commit)
+      return std::move(commit).error();
+    if (commit->commit == none)
+      return bad_ref(r, commit->problem);
+    r.commit = commit->commit;
+    return learn_package(r, parsed);
+  }
+
+  result<ref_record> learn_package(ref_record r, const parsed_ref& parsed) {
+    auto tree = trees_.find(s_.index.commits[r.commit].tree, parsed.path);
+    if (!tree)
+      return std::move(tree).error();
+    if (!tree->problem.empty())
+      return bad_ref(r, "a directory on the way to its package " + tree->problem);
+    r.status = ref_status::absent;
+    if (tree->tree.is_zero())
+      return r;
+    auto loaded = trees_.load(tree->tree);
+    if (!loaded)
+      return std::move(loaded).error();
+    const tree_record& record = s_.index.trees[*loaded];
+    if (record.kind != tree_kind::package)
+      return record.problem == 0 ? result<ref_record>{r} : bad_ref(r, "its package " + std::string{s_.index.texts[record.problem]});
+    r.status = ref_status::package;
+    r.tree = tree->tree;
+    r.facts = record.facts;
+    return name_revision(r, parsed);
+  }
+
+  /// Revision, workspace (4.5) and task (4.7).
+  result<ref_record> name_revision(ref_record r, const parsed_ref& parsed) {
+    const text_id package = s_.index.texts.find(parsed.path);
+    r.revision = parsed.kind == ref_kind::tag ? revision_number(parsed.last) : 0;
+    if (parsed.kind == ref_kind::tag && r.revision != -1) {
+      r.workspace = package == none ? 0 : own_workspace(r.commit, package);
+      if (r.workspace == 0)
+        r.workspace = s_.index.texts.intern('v' + std::to_string(r.revision));
+    } else {
+      r.workspace = s_.index.texts.intern(parsed.last);
+    }
+    if (r.workspace == none)
+      return texts_full();
+    if (package != none)
+      r.task = history_.task_of(r.commit, package, r.workspace);
+    return r;
+  }
+
+  /// The workspace that the commit itself names for the package, or 0.
+  text_id own_workspace(std::uint32_t commit, text_id package) const {
+    const commit_record& r = s_.index.commits[commit];
+    for (std::uint32_t a = r.first_annotation; a < r.first_annotation + r.annotation_count; ++a)
+      if (s_.index.annotations[a].package == package && s_.index.annotations[a].workspace != 0)
+        return s_.index.annotations[a].workspace;
+    return 0;
+  }
+
+  result<ref_record> bad_ref(ref_record r, std::string_view problem) {
+    r.status = ref_status::bad;
+    r.problem = s_.index.texts.intern(problem);
+    if (r.problem == none)
+      return texts_full();
+    return r;
+  }
+
+  // -- after all refs
+
+  void report_unreadable_commits() {
+    for (const std::uint32_t commit : history_.unreadable(heads_)) {
+      const commit_record& r = s_.index.commits[commit];
+      out_.bad.push_back({"commit " + r.id.hex(), std::string{s_.index.texts[r.problem]} + "; the history before it is unknown", false});
+    }
+  }
+
+  void mark_deletion_proposed() {
+    for (std::size_t i = 0; i < workspaces_.size(); ++i)
+      found_[workspace_of_[i]].workspace = s_.index.texts[workspaces_[i]];
+    if (deletions_.empty())
+      return;
+    for (candidate& c : found_)
+      if (c.lifecycle == lifecycle::published && deletions_.contains(deletion_name(c.full_path, c.revision, c.workspace)))
+        c.lifecycle = lifecycle::deletion_proposed;
+  }
+
+  const discovery_request& request_;
+  session& s_;
+  history history_;
+  tree_store trees_;
+  discovery_result out_;
+  std::vector<candidate> found_;
+  std::vector<text_id> workspaces_;
+  std::vector<std::size_t> workspace_of_;
+  std::vector<std::uint32_t> heads_;
+  std::deque<std::string> paths_; ///< of branch packages; candidates hold views
+  std::unordered_set<std::string_view> deletions_;
+};
+
+} // namespace
+
+result<discovery_result> discover(const discovery_request& request, object_reader& reader, package_decoder& decoder, discovery_index& index,
+                                  const cancel_token& cancel) {
+  if (!request.refs)
+    return failure{ec::internal, "a discovery needs a table of refs", to_string(request.repository), {}, {}};
+  session s{reader, decoder, index.access(), request.limits, cancel};
+  s.index.begin_run(request.limits);
+  return discoverer{request, s}.run();
+}
+
+} // namespace veranda::logic
