@@ -1,0 +1,260 @@
+#include "adapters/git/curl_listing_engine.hpp"
+
+#include <algorithm>
+
+namespace veranda::git {
+
+namespace {
+
+constexpr std::chrono::milliseconds look_interval{100}; ///< how soon a cancelled token is noticed
+constexpr std::size_t max_remembered = 100'000;
+
+} // namespace
+
+struct curl_listing_engine::job {
+  remote_endpoint remote;
+  ref_prefixes prefixes;
+  std::string known_digest;
+  std::shared_ptr<const cancel_token> cancel;
+  callback done;
+  result<http_place> place;
+  std::unique_ptr<http_transfer> transfer;
+  std::string request_body;
+  std::string body;
+  std::unique_ptr<advertisement_reader> hello; ///< while the advertisement is asked for
+  std::optional<sha256_hasher> hasher;
+  bool guessed = false; ///< v2 was assumed from memory
+  std::uint64_t received_bytes = 0;
+};
+
+curl_listing_engine::curl_listing_engine(const transport_limits& limits, std::size_t max_connections)
+    : limits_(limits), max_running_(std::max<std::size_t>(1, max_connections)), multi_((ensure_curl(), curl_multi_init())),
+      hello_headers_{"Git-Protocol: version=2", "Pragma: no-cache"},
+      refs_headers_{"Git-Protocol: version=2", "Content-Type: application/x-git-upload-pack-request", "Accept: application/x-git-upload-pack-result",
+                    "Expect:"} {
+  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_MULTIPLEX));
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(max_running_));
+}
+
+curl_listing_engine::~curl_listing_engine() {
+  const failure ended{ec::shutting_down, "the listing was stopped: the program ends", {}, {}, {}};
+  for (auto& [easy, j] : running_) {
+    curl_multi_remove_handle(multi_, easy);
+    finished_.emplace_back(std::move(j->done), ended);
+  }
+  for (auto& j : waiting_) finished_.emplace_back(std::move(j->done), ended);
+  running_.clear();
+  waiting_.clear();
+  idle_.clear();
+  curl_multi_cleanup(multi_);
+  for (auto& [done, answer] : finished_) done(std::move(answer));
+}
+
+void curl_listing_engine::start(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest, cancel_token_ptr cancel,
+                                callback done) {
+  begin(remote, prefixes, known_digest, std::move(cancel), std::move(done));
+}
+
+void curl_listing_engine::begin(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,
+                                std::shared_ptr<const cancel_token> cancel, callback done) {
+  auto place = http_place::of(remote, limits_);
+  waiting_.push_back(std::make_unique<job>(job{remote, prefixes, known_digest, std::move(cancel), std::move(done), std::move(place), {}, {}, {}, {}, {}, false, 0}));
+}
+
+void curl_listing_engine::wake() {
+  woken_ = true;
+  curl_multi_wakeup(multi_);
+}
+
+void curl_listing_engine::run_for(std::chrono::milliseconds slice) {
+  const auto until = std::chrono::steady_clock::now() + slice;
+  for (;;) {
+    launch_waiting();
+    int running = 0;
+    curl_multi_perform(multi_, &running);
+    collect();
+    call_back();
+    if (woken_.exchange(false) || active() == 0) return;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return;
+    if (waiting_.empty() || running_.size() >= max_running_)
+      curl_multi_poll(multi_, nullptr, 0, static_cast<int>(std::min(left, look_interval).count()), nullptr);
+  }
+}
+
+void curl_listing_engine::launch_waiting() {
+  drop_cancelled_waiting();
+  while (!waiting_.empty() && running_.size() < max_running_) {
+    auto next = std::move(waiting_.front());
+    waiting_.pop_front();
+    launch(std::move(next));
+  }
+}
+
+void curl_listing_engine::drop_cancelled_waiting() {
+  std::erase_if(waiting_, [this](std::unique_ptr<job>& j) {
+    if (!j->cancel || !j->cancel->expired()) return false;
+    const auto why = j->cancel->reason();
+    deliver(std::move(j), failure{why, why == ec::cancelled ? "the listing was cancelled" : "the deadline passed before the listing began", {}, {}, {}});
+    return true;
+  });
+}
+
+void curl_listing_engine::launch(std::unique_ptr<job> next) {
+  auto& j = *next;
+  if (!j.place) return deliver(std::move(next), j.place.error());
+  if (const auto known = places_.find(j.remote.url); known != places_.end() && known->second.place.had_credentials() == j.place->had_credentials()) {
+    *j.place = known->second.place;
+    j.guessed = known->second.protocol == protocol_version::v2;
+  } else if (const auto host = protocols_.find(j.place->origin()); host != protocols_.end()) {
+    j.guessed = host->second == protocol_version::v2;
+  }
+  if (!j.guessed) j.hello = std::make_unique<advertisement_reader>(j.prefixes, limits_.max_refs);
+  if (idle_.empty()) idle_.push_back(std::make_unique<http_transfer>());
+  j.transfer = std::move(idle_.back());
+  idle_.pop_back();
+  send_request(j);
+  running_.emplace(j.transfer->handle(), std::move(next));
+}
+
+void curl_listing_engine::send_request(job& j) {
+  http_request request;
+  request.max_bytes = limits_.max_listing_bytes;
+  byte_sink sink;
+  if (j.hello) {
+    request.url = j.place->advertisement_url();
+    request.headers = hello_headers_.get();
+    request.content_type = advertisement_type;
+    sink = [&j](std::string_view bytes) { return j.hello->feed(bytes); };
+  } else {
+    j.request_body = ls_refs_request(j.prefixes, limits_.user_agent);
+    j.body.clear();
+    j.hasher.emplace();
+    request.url = j.place->service_url();
+    request.body = &j.request_body;
+    request.headers = refs_headers_.get();
+    request.content_type = result_type;
+    sink = [&j](std::string_view bytes) -> result<void> {
+      j.body.append(bytes);
+      j.hasher->update(bytes);
+      return {};
+    };
+  }
+  j.transfer->prepare(request, *j.place, j.remote.auth, limits_, j.cancel.get(), std::move(sink));
+  curl_multi_add_handle(multi_, j.transfer->handle());
+}
+
+void curl_listing_engine::collect() {
+  int left = 0;
+  while (const auto* message = curl_multi_info_read(multi_, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    const auto code = message->data.result;
+    auto* easy = message->easy_handle;
+    long connects = 0;
+    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
+    connections_opened_ += static_cast<std::uint64_t>(connects);
+    curl_multi_remove_handle(multi_, easy);
+    auto node = running_.extract(easy);
+    if (!node.empty()) on_finished(std::move(node.mapped()), code);
+  }
+}
+
+void curl_listing_engine::on_finished(std::unique_ptr<job> j, CURLcode code) {
+  const auto label = j->place->label();
+  auto answer = j->transfer->finish(code, label);
+  j->received_bytes += j->transfer->received_bytes();
+  if (!answer) {
+    auto& f = answer.error();
+    // A remembered server that suddenly answers gibberish is asked anew what it speaks; one that cannot be reached is not.
+    if (j->guessed && f.code == ec::unsupported) return again(std::move(j));
+    return deliver(std::move(j), f);
+  }
+  if (j->hello) on_advertisement(std::move(j), *answer);
+  else on_refs(std::move(j), *answer);
+}
+
+void curl_listing_engine::on_advertisement(std::unique_ptr<job> j, const http_answer& answer) {
+  auto& place = *j->place;
+  const auto fail = [&](failure f) { deliver(std::move(j), at_remote(std::move(f), place.label())); };
+  if (!answer.accepted && !answer.location.empty()) {
+    if (auto followed = place.follow(answer.location, limits_.max_redirects); !followed) return fail(std::move(followed).error());
+    j->hello = std::make_unique<advertisement_reader>(j->prefixes, limits_.max_refs);
+    send_request(*j);
+    auto* easy = j->transfer->handle();
+    running_.emplace(easy, std::move(j));
+    return;
+  }
+  if (!answer.accepted) return fail(place.explain(answer.problem(place.label())));
+  auto found = j->hello->finish();
+  if (!found) return fail(std::move(found).error());
+  remember(*j, found->protocol);
+  if (found->protocol == protocol_version::v0) {
+    listing out{table_digest(*found->refs), found->refs, protocol_version::v0, j->received_bytes};
+    if (out.digest == j->known_digest) out.refs = nullptr;
+    return deliver(std::move(j), std::move(out));
+  }
+  if (!found->has("ls-refs")) return fail({ec::unsupported, "the server speaks protocol v2 without ls-refs", {}, {}, {}});
+  j->hello = nullptr;
+  send_request(*j);
+  auto* easy = j->transfer->handle();
+  running_.emplace(easy, std::move(j));
+}
+
+void curl_listing_engine::on_refs(std::unique_ptr<job> j, const http_answer& answer) {
+  const auto label = j->place->label();
+  if (!answer.accepted) {
+    const bool final = answer.status == 401 || answer.status == 403 || answer.status == 407 || answer.status == 429 || answer.status == 503;
+    if (j->guessed && !final) return again(std::move(j));
+    auto f = j->place->explain(answer.problem(label));
+    return deliver(std::move(j), std::move(f));
+  }
+  listing out{to_hex(j->hasher->finish()), nullptr, protocol_version::v2, j->received_bytes};
+  if (out.digest == j->known_digest) return deliver(std::move(j), std::move(out));
+  ls_refs_reader reader{j->prefixes, limits_.max_refs};
+  auto fed = reader.feed(j->body);
+  auto table = fed ? reader.finish() : result<ref_table_ptr>{std::move(fed).error()};
+  if (table) {
+    out.refs = *std::move(table);
+    return deliver(std::move(j), std::move(out));
+  }
+  if (j->guessed && table.error().code != ec::too_large) return again(std::move(j));
+  deliver(std::move(j), at_remote(std::move(table).error(), label));
+}
+
+/// What was remembered no longer holds: from the beginning, once.
+void curl_listing_engine::again(std::unique_ptr<job> j) {
+  places_.erase(j->remote.url);
+  protocols_.erase(j->place->origin());
+  j->guessed = false;
+  j->place = http_place::of(j->remote, limits_);
+  j->hello = std::make_unique<advertisement_reader>(j->prefixes, limits_.max_refs);
+  send_request(*j);
+  auto* easy = j->transfer->handle();
+  running_.emplace(easy, std::move(j));
+}
+
+void curl_listing_engine::remember(const job& j, protocol_version protocol) {
+  if (places_.size() >= max_remembered) places_.clear();
+  if (protocols_.size() >= max_remembered) protocols_.clear();
+  places_.insert_or_assign(j.remote.url, memory{*j.place, protocol});
+  protocols_.insert_or_assign(j.place->origin(), protocol);
+}
+
+void curl_listing_engine::deliver(std::unique_ptr<job> j, result<listing> answer) {
+  if (j->transfer) idle_.push_back(std::move(j->transfer));
+  finished_.emplace_back(std::move(j->done), std::move(answer));
+}
+
+void curl_listing_engine::call_back() {
+  while (!finished_.empty()) {
+    auto [done, answer] = std::move(finished_.front());
+    finished_.pop_front();
+    done(std::move(answer));
+  }
+}
+
+std::unique_ptr<listing_engine> make_listing_engine(const transport_limits& limits, std::size_t max_connections) {
+  return std::make_unique<curl_listing_engine>(limits, max_connections);
+}
+
+} // namespace veranda::git

@@ -1,0 +1,68 @@
+#pragma once
+
+#include "adapters/git/http_listing.hpp"
+#include "adapters/git/http_transfer.hpp"
+#include "adapters/git/ref_listing.hpp"
+#include "messages/model/digest.hpp"
+
+#include <atomic>
+#include <deque>
+#include <unordered_map>
+
+namespace veranda::git {
+
+/// The real engine.
+class curl_listing_engine final : public listing_engine {
+public:
+  curl_listing_engine(const transport_limits& limits, std::size_t max_connections);
+  curl_listing_engine(const curl_listing_engine&) = delete;
+  curl_listing_engine& operator=(const curl_listing_engine&) = delete;
+  ~curl_listing_engine() override;
+
+  void start(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest, cancel_token_ptr cancel, callback done) override;
+  void run_for(std::chrono::milliseconds slice) override;
+  void wake() override;
+  std::size_t active() const override { return waiting_.size() + running_.size() + finished_.size(); }
+  std::uint64_t connections_opened() const override { return connections_opened_; }
+
+  /// As `start`, for callers that only read the token.
+  void begin(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest, std::shared_ptr<const cancel_token> cancel,
+             callback done);
+
+private:
+  struct job;
+  /// Where a URL led last time, and whether v2 was spoken there.
+  struct memory {
+    http_place place;
+    protocol_version protocol = protocol_version::unknown;
+  };
+
+  void launch_waiting();
+  void launch(std::unique_ptr<job> next);
+  void send_request(job& j);
+  void collect();
+  void on_finished(std::unique_ptr<job> j, CURLcode code);
+  void on_advertisement(std::unique_ptr<job> j, const http_answer& answer);
+  void on_refs(std::unique_ptr<job> j, const http_answer& answer);
+  void again(std::unique_ptr<job> j);
+  void deliver(std::unique_ptr<job> j, result<listing> answer);
+  void drop_cancelled_waiting();
+  void call_back();
+  void remember(const job& j, protocol_version protocol);
+
+  transport_limits limits_;
+  std::size_t max_running_;
+  CURLM* multi_;
+  http_headers hello_headers_;
+  http_headers refs_headers_;
+  std::deque<std::unique_ptr<job>> waiting_;
+  std::unordered_map<CURL*, std::unique_ptr<job>> running_;
+  std::deque<std::pair<callback, result<listing>>> finished_;
+  std::vector<std::unique_ptr<http_transfer>> idle_;
+  std::unordered_map<std::string, memory> places_;             ///< by canonical URL
+  std::unordered_map<std::string, protocol_version> protocols_; ///< by origin
+  std::uint64_t connections_opened_ = 0;
+  std::atomic<bool> woken_{false};
+};
+
+} // namespace veranda::git

@@ -1,0 +1,187 @@
+#include "adapters/git/disk_mirror.hpp"
+
+#include "adapters/git/atomic_file.hpp"
+#include "adapters/git/packed_refs.hpp"
+#include "adapters/git/ref_listing.hpp"
+
+#include <algorithm>
+#include <git2.h>
+#include <git2/sys/odb_backend.h>
+#include <system_error>
+
+namespace veranda::git {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view identity_file = "veranda-identity";
+constexpr std::string_view index_file = "veranda-index";
+constexpr std::string_view bare_config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+constexpr std::string_view default_head = "refs/heads/main";
+constexpr std::size_t max_object_bytes = 512U << 20U;
+
+git_oid to_git(const oid& id) {
+  git_oid out;
+  git_oid_fromraw(&out, id.bytes.data());
+  return out;
+}
+
+failure missing(const oid& id) { return {ec::not_found, "object " + id.hex() + " is missing from the mirror; it is fetched again", {}, {}, {}}; }
+
+result<logic::git_object_type> type_of(git_object_t type) {
+  if (type < GIT_OBJECT_COMMIT || type > GIT_OBJECT_TAG) return failure{ec::corrupt_cache, "an object of the mirror has an unknown type", {}, {}, {}};
+  return static_cast<logic::git_object_type>(type);
+}
+
+struct odb_object_deleter {
+  void operator()(git_odb_object* o) const noexcept { git_odb_object_free(o); }
+};
+
+} // namespace
+
+void odb_deleter::operator()(git_odb* odb) const noexcept { git_odb_free(odb); }
+
+result<std::unique_ptr<disk_mirror>> disk_mirror::open(const fs::path& dir, const std::string& identity) {
+  ensure_libgit2();
+  std::unique_ptr<disk_mirror> out{new disk_mirror{fs::absolute(dir)}};
+  auto& m = *out;
+  if (auto done = m.check_identity(identity); !done) return std::move(done).error();
+  if (auto done = m.create(identity); !done) return std::move(done).error();
+  if (auto done = scrub_mirror(m.dir_); !done) return std::move(done).error();
+  if (auto done = verify_packs(m.pack_dir()); !done) return std::move(done).error();
+  if (auto done = m.load_refs(); !done) return std::move(done).error();
+  if (auto done = m.open_odb(); !done) return std::move(done).error();
+  m.count_packs();
+  return out;
+}
+
+result<void> disk_mirror::check_identity(const std::string& identity) {
+  std::error_code error;
+  auto found = read_file(dir_ / identity_file);
+  if (!found) return std::move(found).error();
+  if (*found && **found != identity + "\n") return failure{ec::conflict, "the directory holds the mirror of another remote", dir_.string(), {}, {}};
+  if (!*found && fs::exists(dir_ / "objects", error)) return failure{ec::conflict, "the directory holds a repository that is not a mirror of ours", dir_.string(), {}, {}};
+  return {};
+}
+
+result<void> disk_mirror::create(const std::string& identity) {
+  std::error_code error;
+  for (const auto& part : {dir_, dir_ / "refs", dir_ / "objects" / "info", dir_ / "objects" / "pack"}) {
+    if (part == dir_ / "refs" && !fs::exists(dir_ / identity_file, error))
+      if (auto done = replace_file(dir_ / identity_file, identity + "\n"); !done) return done;
+    fs::create_directories(part, error);
+    if (error) return file_failure("creating the mirror", part, error.value());
+  }
+  fs::permissions(dir_, fs::perms::owner_all, error);
+  if (!fs::exists(dir_ / "config", error))
+    if (auto done = replace_file(dir_ / "config", bare_config); !done) return done;
+  if (!fs::exists(dir_ / "HEAD", error)) return replace_file(dir_ / "HEAD", "ref: " + std::string{default_head} + "\n");
+  return {};
+}
+
+result<void> disk_mirror::load_refs() {
+  auto packed = read_file(dir_ / "packed-refs");
+  if (!packed) return std::move(packed).error();
+  auto head = read_file(dir_ / "HEAD");
+  if (!head) return std::move(head).error();
+  auto table = parse_packed_refs(packed->value_or(""));
+  if (!table) return std::move(table).error();
+  const auto text = head->value_or("");
+  if (*packed && text.starts_with("ref: ") && text.ends_with('\n')) table->head_target = text.substr(5, text.size() - 6);
+  refs_ = std::make_shared<const ref_table>(*std::move(table));
+  return {};
+}
+
+result<void> disk_mirror::open_odb() {
+  git_odb* odb = nullptr;
+  if (const int code = git_odb_new(&odb); code < 0) return libgit2_failure(code, "opening the object database", ec::corrupt_cache);
+  odb_.reset(odb);
+  git_odb_backend* packs = nullptr;
+  int code = git_odb_backend_pack(&packs, (dir_ / "objects").c_str());
+  if (code == 0 && (code = git_odb_add_backend(odb, packs, 1)) < 0) packs->free(packs);
+  return code < 0 ? result<void>{libgit2_failure(code, "opening the object database", ec::corrupt_cache)} : result<void>{};
+}
+
+result<void> disk_mirror::refresh() {
+  count_packs();
+  const int code = git_odb_refresh(odb_.get());
+  return code < 0 ? result<void>{libgit2_failure(code, "reading the new pack", ec::corrupt_cache)} : result<void>{};
+}
+
+void disk_mirror::count_packs() {
+  pack_count_ = 0;
+  size_bytes_ = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(pack_dir(), error)) {
+    const auto size = entry.file_size(error);
+    if (!error) size_bytes_ += size;
+    if (entry.path().extension() == ".pack") ++pack_count_;
+  }
+}
+
+result<void> disk_mirror::replace_refs(const ref_table& table) {
+  if (table == *refs_) return {};
+  if (table.refs != refs_->refs || refs_->refs.empty())
+    if (auto done = replace_file(dir_ / "packed-refs", render_packed_refs(table)); !done) return done;
+  if (!table.head_target.empty() && table.head_target != refs_->head_target && valid_ref_name(table.head_target))
+    if (auto done = replace_file(dir_ / "HEAD", "ref: " + table.head_target + "\n"); !done) return done;
+  refs_ = std::make_shared<const ref_table>(table);
+  return {};
+}
+
+bool disk_mirror::contains(const oid& id) {
+  const auto raw = to_git(id);
+  return git_odb_exists_ext(odb_.get(), &raw, GIT_ODB_LOOKUP_NO_REFRESH) == 1;
+}
+
+result<logic::git_object_header> disk_mirror::header(const oid& id) {
+  const auto raw = to_git(id);
+  std::size_t size = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  const int code = git_odb_read_header(&size, &type, odb_.get(), &raw);
+  if (code == GIT_ENOTFOUND) return missing(id);
+  if (code < 0) return libgit2_failure(code, "reading object " + id.hex(), ec::corrupt_cache);
+  auto known = type_of(type);
+  if (!known) return std::move(known).error();
+  return logic::git_object_header{*known, size};
+}
+
+result<logic::git_object> disk_mirror::read(const oid& id) {
+  const auto raw = to_git(id);
+  git_odb_object* read = nullptr;
+  const int code = git_odb_read(&read, odb_.get(), &raw);
+  if (code == GIT_ENOTFOUND) return missing(id);
+  if (code < 0) return libgit2_failure(code, "reading object " + id.hex(), ec::corrupt_cache);
+  const std::unique_ptr<git_odb_object, odb_object_deleter> object{read};
+  auto known = type_of(git_odb_object_type(read));
+  if (!known) return std::move(known).error();
+  const auto size = git_odb_object_size(read);
+  if (size > max_object_bytes) return failure{ec::too_large, "object " + id.hex() + " is larger than 512 MiB", {}, {}, {}};
+  return logic::git_object{*known, std::string(static_cast<const char*>(git_odb_object_data(read)), size)};
+}
+
+std::string disk_mirror::load_index() {
+  auto found = read_file(dir_ / index_file);
+  return found && *found ? **std::move(found) : std::string{};
+}
+
+result<void> disk_mirror::save_index(std::string_view image) { return replace_file(dir_ / index_file, image); }
+
+result<std::unique_ptr<mirror>> open_mirror(const fs::path& dir, const std::string& identity) {
+  try {
+    auto opened = disk_mirror::open(dir, identity);
+    if (!opened) return std::move(opened).error();
+    return std::unique_ptr<mirror>{*std::move(opened)};
+  } catch (const fs::filesystem_error& e) {
+    return file_failure("opening the mirror", dir, e.code().value());
+  }
+}
+
+result<void> remove_mirror(const fs::path& dir) {
+  std::error_code error;
+  fs::remove_all(dir, error);
+  return error ? result<void>{file_failure("removing the mirror", dir, error.value())} : result<void>{};
+}
+
+} // namespace veranda::git

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "adapters/git/git_remote.hpp"
+
+struct git_odb;
+
+namespace veranda::git {
+
+struct odb_deleter {
+  void operator()(git_odb* odb) const noexcept;
+};
+using odb_ptr = std::unique_ptr<git_odb, odb_deleter>;
+
+/// The real mirror. `fetch` brings it forward through the functions that `mirror` does not have.
+class disk_mirror final : public mirror, private logic::object_reader {
+public:
+  static result<std::unique_ptr<disk_mirror>> open(const std::filesystem::path& dir, const std::string& identity);
+
+  ref_table_ptr refs() const override { return refs_; }
+  logic::object_reader& objects() override { return *this; }
+  bool contains(const oid& id) override;
+  std::string load_index() override;
+  result<void> save_index(std::string_view image) override;
+  std::size_t pack_count() const override { return pack_count_; }
+  std::uint64_t size_bytes() const override { return size_bytes_; }
+  const std::filesystem::path& path() const override { return dir_; }
+
+  [[nodiscard]] git_odb* odb() const noexcept { return odb_.get(); }
+  [[nodiscard]] std::filesystem::path pack_dir() const { return dir_ / "objects" / "pack"; }
+  /// Makes packs that were written since visible.
+  result<void> refresh();
+  /// Replaces the refs, on disk and here; nothing is written when they are the same.
+  result<void> replace_refs(const ref_table& table);
+
+private:
+  explicit disk_mirror(std::filesystem::path dir) : dir_(std::move(dir)) {}
+  result<logic::git_object> read(const oid& id) override;
+  result<logic::git_object_header> header(const oid& id) override;
+  result<void> create(const std::string& identity);
+  result<void> check_identity(const std::string& identity);
+  result<void> load_refs();
+  result<void> open_odb();
+  void count_packs();
+
+  std::filesystem::path dir_;
+  ref_table_ptr refs_;
+  odb_ptr odb_;
+  std::size_t pack_count_ = 0;
+  std::uint64_t size_bytes_ = 0;
+};
+
+/// Removes what a dead process left: temporary packs, half of a pack, locks, files about to be renamed.
+result<void> scrub_mirror(const std::filesystem::path& dir);
+/// Compares each pack with its index (sizes, object counts, checksums), without reading objects. Fails with `corrupt_cache`.
+result<void> verify_packs(const std::filesystem::path& pack_dir);
+
+/// Initialises libgit2 once per process: bounded caches and mappings, strict object hashes, no search for configuration files.
+void ensure_libgit2();
+/// What libgit2 last complained about on this thread. `fallback` is the class for what has none of its own.
+[[nodiscard]] failure libgit2_failure(int code, std::string_view action, ec fallback);
+
+} // namespace veranda::git

@@ -1,0 +1,215 @@
+#include "adapters/git/http_transfer.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+namespace veranda::git {
+
+namespace {
+
+constexpr std::size_t max_header_bytes = 256U << 10U;
+constexpr std::size_t max_foreign_bytes = 64U << 10U;
+constexpr std::size_t kept_head_bytes = 64;
+constexpr long buffer_bytes = 256L << 10;
+constexpr std::string_view advertisement_suffix = "/info/refs?service=git-upload-pack";
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
+}
+
+failure secret_problem(const git_url& url, std::string_view what) {
+  return {ec::auth_rejected, url.label() + ": " + std::string{what}, {}, "spec.git.secretRef", {}};
+}
+
+} // namespace
+
+void ensure_curl() {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+}
+
+result<http_place> http_place::of(const remote_endpoint& remote, const transport_limits& limits) {
+  auto url = parse_git_url(remote.url);
+  if (!url) return std::move(url).error();
+  if (url->scheme != "https" && url->scheme != "http")
+    return failure{ec::unsupported, url->label() + ": repositories over " + url->scheme + " cannot be read here; use https", {}, "spec.git.repo", {}};
+  const auto& auth = remote.auth;
+  if (has_control(auth.username) || has_control(auth.password) || has_control(auth.bearer_token))
+    return secret_problem(*url, "the secret holds control characters (a line feed at the end?); store the bare values");
+  if (auth.bearer_token.empty() && auth.username.find(':') != std::string::npos) return secret_problem(*url, "a user name with a colon cannot be sent");
+  if (url->scheme == "http" && !auth.anonymous() && !limits.allow_plaintext_credentials)
+    return secret_problem(*url, "credentials are not sent over plain http; use an https URL, or allow it in the settings");
+  http_place place;
+  place.base_ = url->text();
+  place.at_ = *std::move(url);
+  place.had_credentials_ = place.sends_credentials_ = !auth.anonymous();
+  return place;
+}
+
+std::string http_place::origin() const { return at_.scheme + "://" + at_.label(); }
+
+remote_label http_place::label() const { return {at_.label(), sends_credentials_}; }
+
+result<void> http_place::follow(std::string_view location, int max_redirects) {
+  const auto refused = [this](std::string_view why) {
+    return failure{ec::unsupported, at_.label() + ": the server redirects " + std::string{why} + "; use the repository's final URL", {}, "spec.git.repo", {}};
+  };
+  if (++redirects_ > max_redirects) return refused("too many times");
+  if (!location.ends_with(advertisement_suffix)) return refused("to something that is not this repository");
+  auto next = parse_git_url(location.substr(0, location.size() - advertisement_suffix.size()));
+  if (!next || (next->scheme != "https" && next->scheme != "http")) return refused("to a URL that is not allowed");
+  if (at_.scheme == "https" && next->scheme == "http") return refused("from https to plain http");
+  const bool upgraded = at_.scheme == "http" && next->scheme == "https" && at_.host == next->host && at_.port == 0 && next->port == 0;
+  if (!at_.same_origin(*next) && !upgraded) sends_credentials_ = false;
+  base_ = next->text();
+  at_ = *std::move(next);
+  return {};
+}
+
+failure http_place::explain(failure f) const {
+  if (had_credentials_ && !sends_credentials_ && (f.code == ec::auth_rejected || f.code == ec::not_found))
+    return {ec::auth_rejected,
+            at_.label() + ": the server redirects to this host, to which the credentials are not sent; if it is trusted, use its URL", {}, "spec.git.repo", {}};
+  return f;
+}
+
+failure http_answer::problem(const remote_label& remote) const {
+  return status == 200 ? from_foreign_answer(content_type, head, remote) : from_http_status(status, remote, retry_after);
+}
+
+http_transfer::http_transfer() {
+  ensure_curl();
+  easy_ = curl_easy_init();
+}
+
+http_transfer::~http_transfer() { curl_easy_cleanup(easy_); }
+
+void http_transfer::prepare(const http_request& request, const http_place& place, const credentials& auth, const transport_limits& limits,
+                            const cancel_token* cancel, byte_sink sink) {
+  sink_ = std::move(sink);
+  wanted_type_ = request.content_type;
+  answer_ = {};
+  judged_ = false;
+  max_bytes_ = request.max_bytes;
+  received_ = 0;
+  header_bytes_ = 0;
+  failed_.reset();
+  cancel_ = cancel;
+  watch_.emplace(limits);
+
+  curl_easy_reset(easy_);
+  curl_easy_setopt(easy_, CURLOPT_URL, request.url.c_str());
+  curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy_, CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(easy_, CURLOPT_USERAGENT, limits.user_agent.c_str());
+  curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, request.headers);
+  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, request.http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1);
+  if (request.http2) curl_easy_setopt(easy_, CURLOPT_PIPEWAIT, 1L);
+  if (request.compressed) curl_easy_setopt(easy_, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+  if (request.body != nullptr) {
+    curl_easy_setopt(easy_, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body->size()));
+    curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request.body->data());
+  }
+  curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, buffer_bytes);
+  curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, limits.connect_timeout.count())));
+  curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, limits.total_timeout.count())));
+  curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &http_transfer::on_body);
+  curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
+  curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &http_transfer::on_header);
+  curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(easy_, CURLOPT_XFERINFOFUNCTION, &http_transfer::on_progress);
+  curl_easy_setopt(easy_, CURLOPT_XFERINFODATA, this);
+  curl_easy_setopt(easy_, CURLOPT_NOPROGRESS, 0L);
+  set_security(auth, place.sends_credentials());
+}
+
+void http_transfer::set_security(const credentials& auth, bool send_credentials) {
+  curl_easy_setopt(easy_, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
+  curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYHOST, 2L);
+  curl_easy_setopt(easy_, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+  if (!auth.ca_bundle_pem.empty()) {
+    curl_blob blob{const_cast<char*>(auth.ca_bundle_pem.data()), auth.ca_bundle_pem.size(), CURL_BLOB_COPY};
+    curl_easy_setopt(easy_, CURLOPT_CAINFO_BLOB, &blob);
+    curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr); // the bundle replaces the system's roots
+  }
+  if (!send_credentials) return;
+  if (!auth.bearer_token.empty()) {
+    curl_easy_setopt(easy_, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
+    curl_easy_setopt(easy_, CURLOPT_XOAUTH2_BEARER, auth.bearer_token.c_str());
+  } else {
+    curl_easy_setopt(easy_, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+    curl_easy_setopt(easy_, CURLOPT_USERNAME, auth.username.c_str());
+    curl_easy_setopt(easy_, CURLOPT_PASSWORD, auth.password.c_str());
+  }
+}
+
+void http_transfer::judge_headers() {
+  if (judged_) return;
+  judged_ = true;
+  const char* type = nullptr;
+  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &answer_.status);
+  curl_easy_getinfo(easy_, CURLINFO_CONTENT_TYPE, &type);
+  answer_.content_type = type != nullptr ? std::string{type}.substr(0, 100) : "";
+  const auto bare = answer_.content_type.substr(0, answer_.content_type.find_first_of("; "));
+  answer_.accepted = answer_.status == 200 && bare == wanted_type_;
+}
+
+bool http_transfer::take(std::string_view bytes) {
+  judge_headers();
+  received_ += bytes.size();
+  watch_->received(bytes.size());
+  if (!answer_.accepted) {
+    answer_.head.append(bytes.substr(0, kept_head_bytes - std::min(kept_head_bytes, answer_.head.size())));
+    return received_ <= max_foreign_bytes;
+  }
+  if (received_ > max_bytes_) {
+    failed_ = failure{ec::too_large, "the answer is larger than the " + std::to_string(max_bytes_) + " bytes allowed", {}, {}, {}};
+    return false;
+  }
+  if (auto taken = sink_(bytes); !taken) failed_ = std::move(taken).error();
+  return !failed_;
+}
+
+std::size_t http_transfer::on_body(char* data, std::size_t size, std::size_t count, void* self) {
+  return static_cast<http_transfer*>(self)->take({data, size * count}) ? size * count : 0;
+}
+
+std::size_t http_transfer::on_header(char*, std::size_t size, std::size_t count, void* self) {
+  auto& seen = static_cast<http_transfer*>(self)->header_bytes_;
+  seen += size * count;
+  return seen <= max_header_bytes ? size * count : 0;
+}
+
+int http_transfer::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  auto& transfer = *static_cast<http_transfer*>(self);
+  if (transfer.cancel_ != nullptr && transfer.cancel_->expired()) {
+    const auto why = transfer.cancel_->reason();
+    transfer.failed_ = failure{why, why == ec::cancelled ? "the transfer was cancelled" : "no complete answer before the deadline", {}, {}, {}};
+  } else if (transfer.watch_->stalled()) {
+    transfer.failed_ = failure{ec::timed_out, "the server sends nothing, or too slowly; check the network and that the server is not overloaded", {}, {}, {}};
+  }
+  return transfer.failed_ ? 1 : 0;
+}
+
+result<http_answer> http_transfer::finish(CURLcode code, const remote_label& remote) {
+  sink_ = nullptr;
+  if (failed_) return at_remote(*std::move(failed_), remote);
+  const bool dropped = code == CURLE_WRITE_ERROR && judged_ && !answer_.accepted;
+  if (code == CURLE_WRITE_ERROR && header_bytes_ > max_header_bytes)
+    return failure{ec::too_large, remote.host + ": the headers of the answer are larger than allowed", {}, {}, {}};
+  if (code != CURLE_OK && !dropped) return from_curl(code, remote);
+  judge_headers();
+  const char* location = nullptr;
+  curl_off_t retry_after = 0;
+  curl_easy_getinfo(easy_, CURLINFO_REDIRECT_URL, &location);
+  curl_easy_getinfo(easy_, CURLINFO_RETRY_AFTER, &retry_after);
+  if (location != nullptr) answer_.location = location;
+  if (retry_after > 0) answer_.retry_after = std::chrono::seconds{std::min<curl_off_t>(retry_after, 86'400)};
+  return std::move(answer_);
+}
+
+} // namespace veranda::git

@@ -1,0 +1,86 @@
+#include "adapters/git/pack_writer.hpp"
+
+#include "adapters/git/atomic_file.hpp"
+
+#include <git2.h>
+
+namespace veranda::git {
+
+namespace {
+
+/// The indexer remaps its file on every append: fewer, larger ones are faster.
+constexpr std::size_t append_bytes = 1U << 20U;
+constexpr std::chrono::milliseconds report_interval{100};
+
+} // namespace
+
+struct pack_writer::state {
+  git_indexer* indexer = nullptr;
+  git_indexer_progress stats{};
+  const cancel_token* cancel = nullptr;
+
+  ~state() { git_indexer_free(indexer); }
+  static int on_progress(const git_indexer_progress*, void* self) {
+    const auto* cancel = static_cast<state*>(self)->cancel;
+    return cancel != nullptr && cancel->expired() ? GIT_EUSER : 0;
+  }
+};
+
+pack_writer::pack_writer(disk_mirror& into, const transport_limits& limits, const progress_function& progress)
+    : into_(into), limits_(limits), progress_(progress), state_(std::make_unique<state>()) {}
+
+pack_writer::~pack_writer() = default;
+
+result<void> pack_writer::append(std::string_view bytes) {
+  bytes_ += bytes.size();
+  if (bytes_ > limits_.max_pack_bytes)
+    return failure{ec::too_large, "the pack is larger than the " + std::to_string(limits_.max_pack_bytes) + " bytes allowed; raise the limit to read this repository", {}, {}, {}};
+  pending_.append(bytes);
+  return pending_.size() >= append_bytes ? flush() : result<void>{};
+}
+
+result<void> pack_writer::flush() {
+  auto& s = *state_;
+  if (s.indexer == nullptr) {
+    git_indexer_options options = GIT_INDEXER_OPTIONS_INIT;
+    options.progress_cb = &state::on_progress;
+    options.progress_cb_payload = &s;
+    const auto dir = into_.pack_dir().string();
+    if (const int code = git_indexer_new(&s.indexer, dir.c_str(), 0600, into_.odb(), &options); code < 0)
+      return libgit2_failure(code, "opening a new pack", ec::unavailable);
+  }
+  const int code = git_indexer_append(s.indexer, pending_.data(), pending_.size(), &s.stats);
+  pending_.clear();
+  if (code < 0) return libgit2_failure(code, "reading the received pack", ec::checksum_mismatch);
+  report();
+  return {};
+}
+
+void pack_writer::report() {
+  objects_ = state_->stats.received_objects;
+  const auto now = std::chrono::steady_clock::now();
+  if (!progress_ || now - reported_ < report_interval) return;
+  reported_ = now;
+  progress_(bytes_, objects_);
+}
+
+result<void> pack_writer::commit(const cancel_token& cancel) {
+  auto& s = *state_;
+  if (!pending_.empty())
+    if (auto flushed = flush(); !flushed) return flushed;
+  if (s.indexer == nullptr) return failure{ec::unavailable, "the server sent no pack", {}, {}, {}};
+  if (s.stats.total_objects == 0) return {};
+  s.cancel = &cancel;
+  if (const int code = git_indexer_commit(s.indexer, &s.stats); code < 0) {
+    if (cancel.expired()) return failure{cancel.reason(), "indexing the received pack was stopped", {}, {}, {}};
+    return libgit2_failure(code, "completing the received pack", ec::checksum_mismatch);
+  }
+  objects_ = s.stats.total_objects;
+  if (progress_) progress_(bytes_, objects_);
+  const auto base = into_.pack_dir() / ("pack-" + std::string{git_indexer_name(s.indexer)});
+  for (const char* suffix : {".pack", ".idx"})
+    if (auto synced = sync_path(base.string() + suffix); !synced) return synced;
+  return sync_path(into_.pack_dir());
+}
+
+} // namespace veranda::git
