@@ -64,8 +64,8 @@ condition ready_condition(std::optional<wall_time> next, const std::vector<std::
 }
 
 condition error_condition(const failure& f) {
-  auto text = without_full_stop(describe(f));
-  if (text.empty()) text = "unknown error";
+  const bool silent = f.what.empty() && f.object.empty() && f.field.empty();
+  auto text = silent ? std::string{"unknown error"} : without_full_stop(describe(f));
   text += " (" + std::string{to_string(f.code)} + ")";
   if (const auto what_to_do = advice(f.code); !what_to_do.empty()) text += ": " + std::string{what_to_do};
   return make(condition_types::ready, "False", "Error", std::move(text));

@@ -27,12 +27,13 @@ void repository_machine::impl::fail(const running_sync& run, const failure& f, w
   const auto decision = after_failure(settings_, streak_, f, draw());
   using kind = retry_decision::kind;
   switch (decision.what) {
-    case kind::redo:
-      parked_ = run.demand;
-      parked_->fresh = true;
+    case kind::redo: {
+      auto again = run.demand;
+      again.fresh = true;
+      merge(pending_, again);
       shown_in_progress_ = run.visible;
-      plan_retry(decision.delay, now);
       return;
+    }
     case kind::waiting:
     case kind::silent:
       parked_ = run.demand;
