@@ -31,13 +31,13 @@ repository_row claimed(connection& db, const repository_claim& claim) {
 /// The change feed's ends, and its bound.
 class feed_bounds {
 public:
-  explicit feed_bounds(connection& db) : db_(db), floor_(db.integer("SELECT value FROM counters WHERE name = 'feed_floor'")) {}
+  feed_bounds(connection& db, std::int64_t kept) : db_(db), kept_(kept), floor_(db.integer("SELECT value FROM counters WHERE name = 'feed_floor'")) {}
   /// Positions up to this one are no longer in the feed.
   [[nodiscard]] std::int64_t floor() const noexcept { return floor_; }
   [[nodiscard]] std::int64_t position() { return db_.integer("SELECT seq FROM sqlite_sequence WHERE name = 'revisions'"); }
   /// Forgets the oldest history beyond the bound.
   void trim() {
-    const auto wanted = position() - feed_entries_kept;
+    const auto wanted = position() - kept_;
     if (wanted <= floor_)
       return;
     query{db_, "DELETE FROM revisions WHERE position > ?1 AND position <= ?2 AND repository IS NULL"}.bind(floor_, wanted).run();
@@ -47,13 +47,15 @@ public:
 
 private:
   connection& db_;
+  std::int64_t kept_;
   std::int64_t floor_;
 };
 
 /// Applies the rows of one delta.
 class delta_writer {
 public:
-  delta_writer(connection& db, const repository_row& repository, wall_time now) : db_(db), repository_(repository), now_(now), feed_(db) {}
+  delta_writer(connection& db, const repository_row& repository, wall_time now, std::int64_t feed_kept)
+      : db_(db), repository_(repository), now_(now), feed_(db, feed_kept) {}
 
   void remove(const std::string& name) {
     const auto stored = find(name);
@@ -122,7 +124,8 @@ private:
 
 class sqlite_package_cache final : public package_cache {
 public:
-  sqlite_package_cache(std::unique_ptr<connection> db, wall_clock now) : db_(std::move(db)), now_(std::move(now)), sweeper_(*db_) {}
+  sqlite_package_cache(std::unique_ptr<connection> db, wall_clock now, std::int64_t feed_kept)
+      : db_(std::move(db)), now_(std::move(now)), feed_kept_(feed_kept), sweeper_(*db_) {}
 
   result<repository_claim> claim(const object_key& key, const std::string& uid, std::int64_t epoch) override {
     return guarded([&] {
@@ -181,7 +184,7 @@ public:
       transaction tx{*db_, true};
       const auto row = claimed(*db_, claim);
       require_trees(claim.key, delta);
-      delta_writer writer{*db_, row, now_()};
+      delta_writer writer{*db_, row, now_(), feed_kept_};
       for (const auto& name : delta.removed)
         writer.remove(name);
       for (const auto& r : delta.changed)
@@ -258,7 +261,7 @@ private:
   }
 
   void remove_repository(std::int64_t id) {
-    feed_bounds feed{*db_};
+    feed_bounds feed{*db_, feed_kept_};
     delete_revisions(*db_, id, feed.floor());
     query{*db_, "DELETE FROM repositories WHERE id = ?1"}.bind(id).run();
     feed.trim();
@@ -283,14 +286,15 @@ private:
 
   std::unique_ptr<connection> db_;
   wall_clock now_;
+  std::int64_t feed_kept_;
   content_sweeper sweeper_;
 };
 
 } // namespace
 
-result<std::unique_ptr<package_cache>> open_package_cache(const std::filesystem::path& file, wall_clock now) {
+result<std::unique_ptr<package_cache>> open_package_cache(const std::filesystem::path& file, wall_clock now, std::int64_t feed_kept) {
   return guarded([&]() -> std::unique_ptr<package_cache> {
-    return std::make_unique<sqlite_package_cache>(sqlite::open_for_writing(file, package_schema), std::move(now));
+    return std::make_unique<sqlite_package_cache>(sqlite::open_for_writing(file, package_schema), std::move(now), feed_kept);
   });
 }
 
