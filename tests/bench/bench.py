@@ -20,6 +20,9 @@ from harness.git_server import GitServer  # noqa: E402
 from harness.wait import wait_for  # noqa: E402
 
 
+BENCH_PARTS = os.environ.get("VERANDA_BENCH_PARTS", str(pathlib.Path(__file__).resolve().parents[2] / "build/bench/bench_parts"))
+
+
 class Wrong(Exception):
     """A result that is not what the generator made."""
 
@@ -140,17 +143,42 @@ class Bench:
         finally:
             daemon.stop()
 
-    def discovery(self, size):
-        """The whole command `scan` on a local path (fetch, discovery, Kptfiles, table) against reading all commit messages."""
-        path = self.served(size)
-        git, veranda = [], []
-        for _ in range(self.arguments.runs or 3):
-            git.append(timed(["git", "-C", path, "log", "--all", "--format=%B"], env=ENVIRONMENT)[0])
-            veranda.append(timed([BIN / "veranda", "scan", path, "-o", "name"], env=CLEAN)[0])
-        found = subprocess.run([str(BIN / "veranda"), "scan", str(path), "-o", "name"], env=CLEAN, check=True, capture_output=True, text=True).stdout.split()
-        if len(found) < size.package_revisions:
-            raise Wrong(f"scan of {size.name} found {len(found)} of {size.package_revisions}")
-        self.report.row(f"scan {size.name} / git log", git, veranda, "", "scan fetches too")
+    def parts(self, size):
+        """The stages of a sync without the daemon: fetch, discovery, store; a second process goes on after one more commit."""
+        remote = Repository.__new__(Repository)
+        remote.path, remote.clock = str(self.served(size)), 1_950_000_000
+        url = f"{self.server.url}/{size.name}.git"
+        stages, clone, log = {}, [], []
+        for number in range(1, (self.arguments.runs or 3) + 1):
+            before = sum(1 for _ in remote.git("for-each-ref", "refs/tags").splitlines())
+            mirror, scratch = self.fresh("mirror"), self.fresh("parts")
+            clone.append(timed(["git", "clone", "-q", "--mirror", url, mirror / "m.git"], env=ENVIRONMENT)[0])
+            log.append(timed(["git", "-C", mirror / "m.git", "log", "--all", "--format=%B"], env=ENVIRONMENT)[0])
+            for arguments in (["store"], []):
+                done = subprocess.run([BENCH_PARTS, url, str(scratch), *arguments], check=False, capture_output=True, text=True)
+                if done.returncode != 0:
+                    raise Wrong(f"bench_parts: {done.stderr}")
+                for line in done.stdout.splitlines():
+                    name, seconds, count = line.split()
+                    stages.setdefault(name, []).append((float(seconds), int(count)))
+                if arguments:
+                    path = f"parts/run-{number:03d}"
+                    remote.commit("main", package(path, number), "Add\n\n" + annotation(package=path, workspace="v1"))
+                    remote.tag(f"{path}/v1")
+            expect("revisions added by one commit with a tag", stages["discovery-after-commit"][-1][1] - stages["discovery"][-1][1], 2)
+            expect("tags added", sum(1 for _ in remote.git("for-each-ref", "refs/tags").splitlines()) - before, 1)
+            expect("objects read when nothing is new", stages["discovery-nothing-new"][-1][1] == 0, True)
+            shutil.rmtree(mirror)
+            shutil.rmtree(scratch)
+        seconds = {name: [s for s, _ in values] for name, values in stages.items()}
+        first = [s for s in seconds["fetch"][::2]]
+        files = stages["store"][0][1]
+        self.report.row(f"fetch {size.name} / clone", clone, first, "<= 0.8x", "without the listing")
+        self.report.row(f"discovery {size.name}, no Kptfiles", log, seconds["discovery-without-kptfiles"], "<= 2x", "against git log --all --format=%B")
+        self.report.row(f"discovery {size.name}", log, seconds["discovery"], "<= 4x", f"{stages['discovery'][0][1]} revisions")
+        self.report.row(f"after a commit {size.name}", seconds["discovery"], seconds["discovery-after-commit"], "1/40", "against discovery from scratch")
+        self.report.row(f"store {size.name}", seconds["store-row-by-row"], seconds["store"], "1/6",
+                        f"{files} files, {files / statistics.median(seconds['store']):,.0f} rows/s; rival: autocommitted row by row")
 
     def idle(self, count=1000):
         """Many unchanged remotes: CPU of a round of listings against `git ls-remote` of each, memory, restart."""
@@ -210,11 +238,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="S and M, the rows of a sync only")
     parser.add_argument("--sizes", default="S,M,L")
-    parser.add_argument("--rows", default="cold,running,discovery,idle")
+    parser.add_argument("--rows", default="cold,running,parts,idle")
     parser.add_argument("--runs", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.short:
-        arguments.sizes, arguments.rows, arguments.runs = "S,M", "cold,running,discovery", arguments.runs or 3
+        arguments.sizes, arguments.rows, arguments.runs = "S,M", "cold,running,parts", arguments.runs or 3
     folder = pathlib.Path(tempfile.mkdtemp(prefix="veranda-bench-"))
     bench = None
     try:
