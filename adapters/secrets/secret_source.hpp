@@ -10,6 +10,7 @@ namespace veranda::secrets {
 struct resolved_credentials {
   credentials value;
   std::string version;
+  std::vector<std::string> warnings; ///< one sentence each, to be logged once per version; no secrets
 };
 
 /// Resolves a Secret of the Repository's own namespace by reference (porch-behaviour 4.11): `kubernetes.io/basic-auth` with `username` and

@@ -93,7 +93,7 @@ std::vector<manifest_object> keep_good(std::vector<manifest_object> fresh, bool 
     const auto good = before.find(id);
     if (!o.valid && good != before.end())
       out.push_back(*good->second);
-    else if (o.valid || o.resource == repositories_resource)
+    else
       out.push_back(std::move(o));
   }
   if (broken)

@@ -233,7 +233,10 @@ private:
     if (!codec::rfc1123_label(key.ns))
       problems.push_back({"metadata.namespace", codec::shorten(key.ns), "must be an RFC 1123 label"});
     report_all("Secret " + codec::shorten(to_string(key)), problems);
-    add(secrets_resource, key, problems.empty() ? redacted_secret(object, reading, secret_key_).dump() : "", problems.empty());
+    if (problems.empty())
+      add(secrets_resource, key, redacted_secret(object, reading, secret_key_).dump(), true);
+    else
+      out_.broken = true; // nothing of it may be stored, and its last good version stays
   }
 
   const std::string& file_;
