@@ -77,15 +77,43 @@ private:
       return failure{ec::unsupported, "the branch cannot be read: its target " + tip->problem, printable(ref->name), {}, {}};
     heads_.push_back(tip->commit);
     out_.branch_commit = s_.index.commits[tip->commit].id;
-    auto start = trees_.find(s_.index.commits[tip->commit].tree, request_.directory);
+    auto start = find_start(ref->name, tip->commit);
     if (!start)
       return std::move(start).error();
-    out_.directory_missing = start->tree.is_zero();
-    if (!start->problem.empty())
-      report(ref->name, "the way to the directory " + printable(request_.directory) + ' ' + start->problem);
-    if (!start->tree.is_zero())
-      return walk_branch(*ref, tip->commit, start->tree);
-    return {};
+    out_.directory_missing = start->is_zero();
+    return start->is_zero() ? result<void>{} : walk_branch(*ref, tip->commit, *start);
+  }
+
+  /// The tree of the repository's directory, zero when there is none; remembered as long as the branch stays.
+  result<oid> find_start(std::string_view ref, std::uint32_t tip) {
+    auto& texts = s_.index.texts;
+    walk_record r;
+    r.branch = texts.intern(request_.branch);
+    r.directory = texts.intern(request_.directory);
+    r.commit = tip;
+    r.used = s_.index.runs;
+    if (r.branch == none || r.directory == none)
+      return texts_full();
+    auto& walks = s_.index.walks;
+    const auto at = std::find_if(walks.begin(), walks.end(), [&](const walk_record& w) { return w.branch == r.branch && w.directory == r.directory; });
+    if (at != walks.end() && at->commit == tip) {
+      at->used = r.used;
+      return at->root;
+    }
+    auto start = trees_.find(s_.index.commits[tip].tree, request_.directory);
+    if (!start)
+      return std::move(start).error();
+    if (!start->problem.empty()) {
+      report(ref, "the way to the directory " + printable(request_.directory) + ' ' + start->problem);
+      return oid{};
+    }
+    r.root = start->tree;
+    s_.index.changed = true;
+    if (at == walks.end())
+      walks.push_back(r);
+    else
+      *at = r;
+    return r.root;
   }
 
   result<void> walk_branch(const ref_entry& ref, std::uint32_t tip, const oid& start) {
@@ -94,7 +122,7 @@ private:
       return std::move(packages).error();
     branch_history newest{s_, history_, tip};
     const text_id workspace = s_.index.texts.intern(request_.branch);
-    if (workspace == none || !remember_walk(tip, start))
+    if (workspace == none)
       return texts_full();
     for (branch_package& package : *packages) {
       const std::string& path = paths_.emplace_back(request_.directory.empty() ? std::move(package.path) : request_.directory + '/' + package.path);
@@ -118,25 +146,6 @@ private:
       }
     }
     return {};
-  }
-
-  /// Names the trees that the index must keep.
-  bool remember_walk(std::uint32_t tip, const oid& start) {
-    walk_record r;
-    r.branch = s_.index.texts.intern(request_.branch);
-    r.directory = s_.index.texts.intern(request_.directory);
-    r.root = start;
-    r.commit = tip;
-    r.used = s_.index.runs;
-    if (r.branch == none || r.directory == none)
-      return false;
-    auto& walks = s_.index.walks;
-    const auto at = std::find_if(walks.begin(), walks.end(), [&](const walk_record& w) { return w.branch == r.branch && w.directory == r.directory; });
-    if (at == walks.end())
-      walks.push_back(r);
-    else
-      *at = r;
-    return true;
   }
 
   // -- tags, drafts, proposed

@@ -35,7 +35,8 @@ std::uint64_t hash_bytes(std::string_view text) noexcept {
   for (; left >= 8; p += 8, left -= 8)
     out = mix(out, load(p), factors[0]);
   std::uint64_t rest = 0;
-  std::memcpy(&rest, p, left);
+  if (left != 0)
+    std::memcpy(&rest, p, left);
   return mix(mix(out, rest, factors[3]), left, factors[1]);
 }
 
