@@ -1,0 +1,37 @@
+// links: veranda_logic
+#define BOOST_TEST_MODULE desired_set
+#include "actors/logic/desired_set.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+using namespace veranda;
+using namespace veranda::logic;
+
+namespace {
+
+object_identity id(const std::string& name, const std::string& uid) { return {{"ns", name}, uid}; }
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(differences) {
+  struct row {
+    const char* why;
+    std::vector<object_identity> wanted, running;
+    set_change expected;
+  };
+  const row rows[] = {
+      {"nothing", {}, {}, {}},
+      {"new", {id("a", "1")}, {}, {.spawn = {id("a", "1")}, .update = {}, .stop = {}}},
+      {"known", {id("a", "1")}, {id("a", "1")}, {.spawn = {}, .update = {id("a", "1")}, .stop = {}}},
+      {"gone", {}, {id("a", "1")}, {.spawn = {}, .update = {}, .stop = {id("a", "1")}}},
+      {"re-created", {id("a", "2")}, {id("a", "1")}, {.spawn = {id("a", "2")}, .update = {}, .stop = {id("a", "1")}}},
+      {"re-created while the old one still ends", {id("a", "2")}, {id("a", "1"), id("a", "2")}, {.spawn = {}, .update = {id("a", "2")}, .stop = {id("a", "1")}}},
+      {"mixed and unsorted, with repeats",
+       {id("d", "4"), id("b", "2"), id("b", "2"), id("c", "9")},
+       {id("c", "3"), id("b", "2"), id("a", "1")},
+       {.spawn = {id("c", "9"), id("d", "4")}, .update = {id("b", "2")}, .stop = {id("a", "1"), id("c", "3")}}},
+  };
+  for (const auto& r : rows) {
+    BOOST_TEST_CONTEXT(r.why) { BOOST_TEST((difference(r.wanted, r.running) == r.expected)); }
+  }
+}
