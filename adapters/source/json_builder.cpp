@@ -99,7 +99,8 @@ struct json_builder::state {
       return;
     }
     frame& top = open.back();
-    top.height = std::max(top.height, height + 1);
+    const std::uint32_t merged = value.is_array() && height > 0 ? height - 1 : height; // merged maps become this one
+    top.height = std::max(top.height, top.merging ? merged : height + 1);
     if (top.value.is_array()) {
       top.value.push_back(std::move(value));
     } else if (top.merging) {

@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(a_broken_file_keeps_what_it_said) {
   dir.write("a.yaml", repository("a1") + "---\n" + repository("a2"));
   dir.write("b.yaml", repository("b"));
   until({"a.yaml:a1", "a.yaml:a2", "b.yaml:b"});
-  dir.write("a.yaml", "{{{");
+  dir.write("a.yaml", "a: [b, c\nd: \"e");
   BOOST_TEST(followed->wait(5s));
   auto state = followed->scan();
   BOOST_TEST(names(state) == (lines{"a.yaml:a1", "a.yaml:a2", "b.yaml:b"}), boost::test_tools::per_element());
