@@ -22,7 +22,7 @@ struct curl_rule {
 constexpr std::string_view certificate_text = "its certificate cannot be verified; put the CA that signed it into `ca.crt` of the secret or the namespace's CA bundle";
 
 constexpr std::array curl_rules{
-  curl_rule{CURLE_UNSUPPORTED_PROTOCOL, ec::invalid_spec, "only http and https are spoken here", repo_field},
+  curl_rule{CURLE_UNSUPPORTED_PROTOCOL, ec::unsupported, "the server does not speak HTTP; check host and port", repo_field},
   curl_rule{CURLE_URL_MALFORMAT, ec::invalid_spec, "the URL is malformed", repo_field},
   curl_rule{CURLE_COULDNT_RESOLVE_PROXY, ec::unreachable, "the name of the proxy cannot be resolved; check the proxy settings of the environment", {}},
   curl_rule{CURLE_COULDNT_RESOLVE_HOST, ec::unreachable, "the host name cannot be resolved; check it and the DNS", repo_field},

@@ -21,6 +21,18 @@ failure secret_problem(const git_url& url, std::string_view what) {
   return {ec::auth_rejected, url.label() + ": " + std::string{what}, {}, "spec.git.secretRef", {}};
 }
 
+/// `location` as an absolute URL. (libcurl's own CURLINFO_REDIRECT_URL may hold the credentials.)
+std::string resolved(const std::string& base, const char* location) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> url{curl_url(), &curl_url_cleanup};
+  char* text = nullptr;
+  if (curl_url_set(url.get(), CURLUPART_URL, base.c_str(), 0) != CURLUE_OK || curl_url_set(url.get(), CURLUPART_URL, location, 0) != CURLUE_OK ||
+      curl_url_get(url.get(), CURLUPART_URL, &text, 0) != CURLUE_OK)
+    return location;
+  const std::string out{text};
+  curl_free(text);
+  return out;
+}
+
 } // namespace
 
 void ensure_curl() {
@@ -87,6 +99,7 @@ http_transfer::~http_transfer() { curl_easy_cleanup(easy_); }
 void http_transfer::prepare(const http_request& request, const http_place& place, const credentials& auth, const transport_limits& limits,
                             const cancel_token* cancel, byte_sink sink) {
   sink_ = std::move(sink);
+  url_ = request.url;
   wanted_type_ = request.content_type;
   answer_ = {};
   judged_ = false;
@@ -203,11 +216,11 @@ result<http_answer> http_transfer::finish(CURLcode code, const remote_label& rem
     return failure{ec::too_large, remote.host + ": the headers of the answer are larger than allowed", {}, {}, {}};
   if (code != CURLE_OK && !dropped) return from_curl(code, remote);
   judge_headers();
-  const char* location = nullptr;
   curl_off_t retry_after = 0;
-  curl_easy_getinfo(easy_, CURLINFO_REDIRECT_URL, &location);
   curl_easy_getinfo(easy_, CURLINFO_RETRY_AFTER, &retry_after);
-  if (location != nullptr) answer_.location = location;
+  curl_header* location = nullptr;
+  if (answer_.status >= 300 && answer_.status < 400 && curl_easy_header(easy_, "Location", 0, CURLH_HEADER, -1, &location) == CURLHE_OK)
+    answer_.location = resolved(url_, location->value);
   if (retry_after > 0) answer_.retry_after = std::chrono::seconds{std::min<curl_off_t>(retry_after, 86'400)};
   return std::move(answer_);
 }

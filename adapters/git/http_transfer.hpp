@@ -82,6 +82,7 @@ private:
 
   CURL* easy_;
   byte_sink sink_;
+  std::string url_;
   std::string wanted_type_;
   http_answer answer_;
   bool judged_ = false;

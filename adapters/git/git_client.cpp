@@ -1,0 +1,37 @@
+#include "adapters/git/git_client.hpp"
+
+namespace veranda::git {
+
+namespace {
+
+class real_git_client final : public git_client {
+public:
+  real_git_client(const transport_limits& listing, const transport_limits& fetching)
+      : listing_limits_(listing), fetch_limits_(fetching) {}
+
+  result<std::unique_ptr<mirror>> open_mirror(const std::filesystem::path& dir, const std::string& identity) override {
+    return git::open_mirror(dir, identity);
+  }
+  result<void> remove_mirror(const std::filesystem::path& dir) override { return git::remove_mirror(dir); }
+  result<listing> list_refs(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,
+                            const cancel_token& cancel) override {
+    return git::list_refs(remote, prefixes, known_digest, listing_limits_, cancel);
+  }
+  result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const ref_table& target, const cancel_token& cancel,
+                             bool without_haves,
+                             const std::function<void(std::uint64_t, std::uint64_t)>& progress) override {
+    return git::fetch(into, remote, target, fetch_limits_, cancel, without_haves, progress);
+  }
+
+private:
+  transport_limits listing_limits_;
+  transport_limits fetch_limits_;
+};
+
+} // namespace
+
+std::unique_ptr<git_client> make_git_client(const transport_limits& listing_limits, const transport_limits& fetch_limits) {
+  return std::make_unique<real_git_client>(listing_limits, fetch_limits);
+}
+
+} // namespace veranda::git
