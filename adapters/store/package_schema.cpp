@@ -71,6 +71,6 @@ constexpr const char* steps[] = {version_1};
 
 } // namespace
 
-const sqlite::schema package_schema{0x56504331, "package cache", steps, 8192}; // "VPC1"
+const sqlite::schema package_schema{0x56504331, "package cache", steps, 16384}; // "VPC1"; large pages hold contents of a few KiB with little waste
 
 } // namespace veranda::store

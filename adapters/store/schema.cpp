@@ -50,7 +50,7 @@ std::unique_ptr<connection> open_for_writing(const std::filesystem::path& file, 
   // so a power cut may lose the last transactions, whole ones and never part of one. What is lost is re-made by the next sync, because
   // the basis that says "in step" went with it.
   db->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-              "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 33554432");
+              "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 33554432");
   if (static_cast<std::size_t>(version) < s.steps.size())
     migrate(*db, s, version);
   return db;

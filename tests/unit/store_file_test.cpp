@@ -108,8 +108,8 @@ BOOST_AUTO_TEST_CASE(a_damaged_file_is_recognised_moved_aside_and_replaced) {
     }
     const auto size = fs::file_size(file);
     std::fstream out{file, std::ios::in | std::ios::out | std::ios::binary};
-    out.seekp(at_the_start ? 0 : 8192); // the header, or every page but the first
-    out << std::string(at_the_start ? 100 : size - 8192, '\x5a');
+    out.seekp(at_the_start ? 0 : 16384); // the header, or every page but the first
+    out << std::string(at_the_start ? 100 : size - 16384, '\x5a');
     out.close();
     auto cache = open_package_cache(file, now);
     BOOST_TEST(code(cache) == "corrupt_cache");
