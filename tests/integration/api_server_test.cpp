@@ -1,0 +1,474 @@
+// links: veranda_adapter_api veranda_adapter_store Boost::system OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json
+#define BOOST_TEST_MODULE api_server
+#include "adapters/store/sqlite_object_store.hpp"
+#include "tests/support/fake_stores.hpp"
+#include "tests/support/http_probe.hpp"
+
+#include <boost/asio/ssl.hpp>
+#include <boost/test/unit_test.hpp>
+#include <nlohmann/json.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+using namespace veranda;
+using nlohmann::json;
+using test::http_probe;
+
+namespace {
+
+const std::string repositories = "/apis/config.porch.kpt.dev/v1alpha1/namespaces/default/repositories";
+const std::string revisions = "/apis/porch.kpt.dev/v1alpha1/namespaces/default/packagerevisions";
+const std::string packages = "/apis/porch.kpt.dev/v1alpha1/namespaces/default/packages";
+const std::string resources = "/apis/porch.kpt.dev/v1alpha1/namespaces/default/packagerevisionresources";
+
+/// Writes to a real store, as the daemon's own writer does.
+class locked_writer final : public api::object_writer {
+public:
+  explicit locked_writer(std::unique_ptr<store::object_store> s) : store_(std::move(s)) {}
+  result<store::stored_object> create(const std::string& r, const std::string& j) override { return run([&] { return store_->create(r, j); }); }
+  result<store::stored_object> update(const std::string& r, const std::string& j) override { return run([&] { return store_->update(r, j); }); }
+  result<store::stored_object> merge_patch(const std::string& r, const object_key& k, const std::string& p) override {
+    return run([&] { return store_->merge_patch(r, k, p); });
+  }
+  result<store::stored_object> remove(const std::string& r, const object_key& k) override { return run([&] { return store_->remove(r, k); }); }
+
+private:
+  template <class F>
+  result<store::stored_object> run(const F& f) {
+    const std::lock_guard lock{mutex_};
+    return f();
+  }
+  std::mutex mutex_;
+  std::unique_ptr<store::object_store> store_;
+};
+
+struct served {
+  std::filesystem::path dir;
+  test::fake_cache cache;
+  std::shared_ptr<locked_writer> writer;
+  api::api_settings settings;
+  std::unique_ptr<api::api_server> server;
+  std::mutex log_mutex;
+  std::vector<std::string> log;
+
+  served() {
+    auto pattern = (std::filesystem::temp_directory_path() / "veranda-api-XXXXXX").string();
+    dir = ::mkdtemp(pattern.data());
+    settings.port = 0;
+    settings.token = "secret";
+  }
+  ~served() {
+    server.reset();
+    std::filesystem::remove_all(dir);
+  }
+  result<void> start() {
+    auto opened = store::open_object_store(dir / "objects.db", [] { return std::chrono::system_clock::now(); });
+    if (!opened)
+      return opened.error();
+    writer = std::make_shared<locked_writer>(std::move(*opened));
+    api::api_dependencies d;
+    d.open_cache = [this] { return std::make_unique<test::fake_cache_reader>(cache); };
+    d.open_objects = [this]() -> std::unique_ptr<store::object_store_reader> {
+      auto reader = store::open_object_store_reader(dir / "objects.db");
+      return reader ? std::move(*reader) : nullptr;
+    };
+    d.writer = writer;
+    d.livez = [] { return api::probe{true, "[+]all ok\n"}; };
+    d.readyz = [] { return api::probe{false, "[-]list: not applied yet\n"}; };
+    d.metrics = [] { return std::string{"veranda_up 1\n"}; };
+    d.dump = [](const std::string& name, bool) { return result<std::string>{"{\"name\":\"" + name + "\"}"}; };
+    d.log = [this](const std::string& line) {
+      const std::lock_guard lock{log_mutex};
+      log.push_back(line);
+    };
+    auto started = api::start_api_server(settings, std::move(d));
+    if (!started)
+      return started.error();
+    server = std::move(*started);
+    return {};
+  }
+  http_probe connect() const { return http_probe{server->port()}; }
+};
+
+struct running : served {
+  running() { BOOST_REQUIRE(start().ok()); }
+};
+
+std::string repository(const std::string& name, const std::string& extra = {}) {
+  return R"({"apiVersion":"config.porch.kpt.dev/v1alpha1","kind":"Repository","metadata":{"name":")" + name + "\"" + extra +
+         R"(},"spec":{"type":"git","git":{"repo":"https://git.example/r.git","branch":"main"}}})";
+}
+
+json body(const http_probe::response& r) { return json::parse(r.body(), nullptr, false); }
+
+std::vector<std::string> names(const json& list) {
+  std::vector<std::string> out;
+  for (const auto& item : list.at("items"))
+    out.push_back(item.at("metadata").at("name"));
+  return out;
+}
+
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(probes_and_metrics_need_no_token_and_the_rest_does, running) {
+  auto c = connect();
+  BOOST_TEST(c.ask("GET", "/livez", {}, {{"Authorization", ""}}).result_int() == 200U);
+  BOOST_TEST(c.ask("GET", "/readyz", {}, {{"Authorization", ""}}).result_int() == 503U);
+  BOOST_TEST(c.ask("GET", "/metrics", {}, {{"Authorization", ""}}).body() == "veranda_up 1\n");
+  BOOST_TEST(connect().ask("GET", "/dump", {}, {{"Authorization", ""}}).result_int() == 401U);
+  BOOST_TEST(connect().ask("GET", repositories, {}, {{"Authorization", "Bearer wrong"}}).result_int() == 401U);
+  BOOST_TEST(c.ask("GET", "/dump?name=x").body() == "{\"name\":\"x\"}");
+  for (const auto& line : log)
+    BOOST_TEST(line.find("secret") == std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(foreign_hosts_and_origins_are_refused, running) {
+  BOOST_TEST(connect().ask("GET", "/livez", {}, {{"Host", "evil.example"}}).result_int() == 403U);
+  BOOST_TEST(connect().ask("GET", repositories, {}, {{"Origin", "http://evil.example"}}).result_int() == 403U);
+  BOOST_TEST(connect().ask("GET", repositories, {}, {{"Origin", "http://localhost:1"}}).result_int() == 200U);
+  auto c = connect();
+  c.send_raw("GET /livez HTTP/1.1\r\n\r\n");
+  BOOST_TEST(c.receive().result_int() == 403U);
+}
+
+BOOST_AUTO_TEST_CASE(oversized_and_broken_requests_are_refused) {
+  served s;
+  s.settings.max_body_bytes = 1000;
+  s.settings.max_header_bytes = 2000;
+  BOOST_REQUIRE(s.start().ok());
+  BOOST_TEST(s.connect().ask("GET", "/livez", {}, {{"X-Long", std::string(4000, 'x')}}).result_int() == 431U);
+  BOOST_TEST(s.connect().ask("POST", repositories, std::string(1001, 'x')).result_int() == 413U);
+  auto chunked = s.connect();
+  chunked.send("POST", repositories, {}, {{"Transfer-Encoding", "chunked"}});
+  chunked.send_raw("7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n");
+  BOOST_TEST(chunked.receive().result_int() == 413U);
+  auto c = s.connect();
+  c.send_raw("nonsense\r\n\r\n");
+  BOOST_TEST(c.receive().result_int() == 400U);
+  BOOST_TEST(s.connect().ask("GET", "/livez").result_int() == 200U);
+}
+
+BOOST_AUTO_TEST_CASE(a_silent_client_is_closed_and_connections_are_limited) {
+  served s;
+  s.settings.header_timeout = std::chrono::seconds{1};
+  s.settings.max_connections = 2;
+  BOOST_REQUIRE(s.start().ok());
+  auto first = s.connect();
+  auto second = s.connect();
+  first.send_raw("GET /li");
+  BOOST_TEST(second.ask("GET", "/livez").result_int() == 200U);
+  auto third = s.connect();
+  BOOST_TEST(third.closed());
+  BOOST_TEST(first.closed());
+}
+
+BOOST_FIXTURE_TEST_CASE(repositories_are_written_as_in_kubernetes, running) {
+  auto c = connect();
+  const auto made = c.ask("POST", repositories, repository("r"), {{"Content-Type", "application/json"}});
+  BOOST_TEST(made.result_int() == 201U);
+  BOOST_TEST(!body(made)["metadata"]["uid"].get<std::string>().empty());
+  const auto again = c.ask("POST", repositories, repository("r"));
+  BOOST_TEST(again.result_int() == 409U);
+  BOOST_TEST(body(again)["reason"] == "AlreadyExists");
+  auto object = body(c.ask("GET", repositories + "/r"));
+  BOOST_TEST(object["metadata"]["generation"] == 1);
+  object["spec"]["git"]["branch"] = "next";
+  BOOST_TEST(c.ask("PUT", repositories + "/r", object.dump()).result_int() == 200U);
+  BOOST_TEST(c.ask("PUT", repositories + "/r", object.dump()).result_int() == 409U); // its resourceVersion is old now
+  object["metadata"].erase("resourceVersion");
+  BOOST_TEST(c.ask("PUT", repositories + "/r", object.dump()).result_int() == 422U);
+  const std::string patch = R"({"metadata":{"annotations":{"a":"b"}}})";
+  BOOST_TEST(c.ask("PATCH", repositories + "/r", patch, {{"Content-Type", "application/merge-patch+json"}}).result_int() == 200U);
+  BOOST_TEST(c.ask("PATCH", repositories + "/r", patch, {{"Content-Type", "application/json"}}).result_int() == 415U);
+  const auto gone = c.ask("DELETE", repositories + "/r");
+  BOOST_TEST(gone.result_int() == 200U);
+  BOOST_TEST(body(gone)["status"] == "Success");
+  const auto missing = c.ask("GET", repositories + "/r");
+  BOOST_TEST(missing.result_int() == 404U);
+  BOOST_TEST(body(missing)["message"] == "repositories.config.porch.kpt.dev \"r\" not found");
+}
+
+BOOST_FIXTURE_TEST_CASE(invalid_objects_are_refused_naming_the_field, running) {
+  auto c = connect();
+  const auto refused = [&](const std::string& text) { return c.ask("POST", repositories, text).result_int(); };
+  BOOST_TEST(refused("{") == 400U);
+  BOOST_TEST(refused("[]") == 400U);
+  BOOST_TEST(refused(std::string(200, '[')) == 400U);
+  BOOST_TEST(refused(R"({"kind":"Repository"})") == 400U);
+  BOOST_TEST(refused(repository("r", R"(,"namespace":"other")")) == 400U);
+  BOOST_TEST(refused(repository("r", R"(,"resourceVersion":"5")")) == 400U);
+  BOOST_TEST(refused(repository("")) == 422U);
+  BOOST_TEST(refused(repository("r", R"(,"annotations":{"veranda.dev/managed-by":"f.yaml"})")) == 422U);
+  auto object = json::parse(repository("r"));
+  object["spec"]["git"]["brunch"] = "x";
+  const auto answer = c.ask("POST", repositories, object.dump());
+  BOOST_TEST(answer.result_int() == 422U);
+  BOOST_TEST(answer.body().find("spec.git.brunch") != std::string::npos);
+  BOOST_TEST(c.ask("POST", revisions, "{}").result_int() == 405U);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_a_file_owns_only_takes_annotations, running) {
+  BOOST_REQUIRE(writer->create("repositories.config.porch.kpt.dev", repository("r", R"(,"namespace":"default","annotations":{"veranda.dev/managed-by":"r.yaml"})")).ok());
+  auto c = connect();
+  const http_probe::header_map merge{{"Content-Type", "application/merge-patch+json"}};
+  const auto refused = c.ask("PATCH", repositories + "/r", R"({"spec":{"description":"x"}})", merge);
+  BOOST_TEST(refused.result_int() == 403U);
+  BOOST_TEST(refused.body().find("r.yaml") != std::string::npos);
+  BOOST_TEST(c.ask("DELETE", repositories + "/r").result_int() == 403U);
+  BOOST_TEST(c.ask("PUT", repositories + "/r", body(c.ask("GET", repositories + "/r")).dump()).result_int() == 403U);
+  BOOST_TEST(c.ask("PATCH", repositories + "/r", R"({"metadata":{"annotations":{"veranda.dev/managed-by":null}}})", merge).result_int() == 422U);
+  BOOST_TEST(c.ask("PATCH", repositories + "/r", R"({"metadata":{"annotations":{"veranda.dev/suspend":"true"}}})", merge).result_int() == 200U);
+}
+
+BOOST_FIXTURE_TEST_CASE(revisions_are_listed_selected_and_paged, running) {
+  for (int i = 1; i <= 7; ++i)
+    cache.put("default", "r", "p", i, i == 7, i == 3 ? lifecycle::draft : lifecycle::published);
+  cache.put("other", "r", "p", 1);
+  auto c = connect();
+  const auto all = body(c.ask("GET", revisions));
+  BOOST_TEST(all["kind"] == "PackageRevisionList");
+  BOOST_TEST(all["metadata"]["resourceVersion"] == "8");
+  BOOST_TEST(names(all).size() == 7U);
+  BOOST_TEST(names(body(c.ask("GET", "/apis/porch.kpt.dev/v1alpha1/packagerevisions"))).size() == 8U);
+  BOOST_TEST((names(body(c.ask("GET", revisions + "?labelSelector=kpt.dev%2Flatest-revision%3Dtrue"))) == std::vector<std::string>{"r.p.v7"}));
+  BOOST_TEST((names(body(c.ask("GET", revisions + "?fieldSelector=spec.lifecycle%3DDraft"))) == std::vector<std::string>{"r.p.v3"}));
+  BOOST_TEST(c.ask("GET", revisions + "?fieldSelector=spec.nothing%3D1").result_int() == 400U);
+  std::vector<std::string> paged;
+  std::string token;
+  do {
+    const auto page = body(c.ask("GET", revisions + "?limit=3" + (token.empty() ? "" : "&continue=" + token)));
+    for (auto& name : names(page))
+      paged.push_back(name);
+    token = page["metadata"].value("continue", "");
+  } while (!token.empty());
+  BOOST_TEST((paged == names(all)));
+  BOOST_TEST(c.ask("GET", revisions + "?resourceVersion=99").result_int() == 504U);
+  const auto table = body(c.ask("GET", revisions, {}, {{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"}}));
+  BOOST_TEST(table["kind"] == "Table");
+  BOOST_TEST(table["rows"].size() == 7U);
+  BOOST_TEST(table["rows"][0]["cells"].size() == table["columnDefinitions"].size());
+  BOOST_TEST(table["rows"][0]["object"]["metadata"]["namespace"] == "default");
+  const auto head = body(c.ask("GET", packages + "/r.p"));
+  BOOST_TEST(head["kind"] == "Package");
+  BOOST_TEST(head["status"]["latestRevision"] == 7);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_continued_list_whose_position_is_forgotten_has_expired, running) {
+  cache.put("default", "r", "p", 1);
+  cache.put("default", "r", "p", 2);
+  const auto token = body(connect().ask("GET", revisions + "?limit=1"))["metadata"]["continue"].get<std::string>();
+  cache.put("default", "r", "p", 3);
+  cache.forget_all();
+  BOOST_TEST(connect().ask("GET", revisions + "?limit=1&continue=" + token).result_int() == 410U);
+}
+
+BOOST_FIXTURE_TEST_CASE(big_lists_stream_whole, running) {
+  const oid tree{};
+  cache.trees[tree] = {{package_file{"big.yaml", file_kind::regular, {}, 0}, std::string(200'000, 'x')}};
+  for (int i = 1; i <= 40; ++i)
+    cache.put("default", "r", "p", i);
+  auto c = connect();
+  c.send("GET", resources);
+  const auto answer = c.receive();
+  BOOST_TEST(answer.chunked());
+  BOOST_TEST(answer.body().size() > 8'000'000U);
+  BOOST_TEST(names(body(answer)).size() == 40U);
+  BOOST_TEST(c.ask("GET", "/livez").result_int() == 200U); // the connection is whole
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_does_not_read_is_cut_and_hinders_nobody) {
+  served s;
+  s.settings.idle_timeout = std::chrono::seconds{1};
+  BOOST_REQUIRE(s.start().ok());
+  s.cache.trees[oid{}] = {{package_file{"big.yaml", file_kind::regular, {}, 0}, std::string(1'000'000, 'x')}};
+  for (int i = 1; i <= 60; ++i)
+    s.cache.put("default", "r", "p", i);
+  std::vector<http_probe> slow;
+  for (int i = 0; i < 6; ++i) {
+    slow.push_back(http_probe{s.server->port()});
+    slow.back().send("GET", resources);
+  }
+  for (int i = 0; i < 20; ++i)
+    BOOST_TEST(s.connect().ask("GET", revisions + "?limit=1").result_int() == 200U);
+  std::this_thread::sleep_for(std::chrono::milliseconds{2500}); // longer than a write may take
+  for (auto& c : slow)
+    BOOST_CHECK_THROW(c.receive(), boost::system::system_error);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_watch_begins_with_what_is_and_follows, running) {
+  cache.put("default", "r", "p", 1);
+  auto c = connect();
+  c.send("GET", revisions + "?watch=true");
+  BOOST_TEST(c.open_stream() == 200U);
+  auto event = json::parse(c.line());
+  BOOST_TEST(event["type"] == "ADDED");
+  BOOST_TEST(event["object"]["metadata"]["name"] == "r.p.v1");
+  cache.put("default", "r", "p", 2);
+  server->notify_changed();
+  event = json::parse(c.line());
+  BOOST_TEST(event["type"] == "ADDED");
+  BOOST_TEST(event["object"]["metadata"]["resourceVersion"] == "2");
+  cache.put("default", "r", "p", 2, false);
+  cache.remove({"default", "r.p.v1"});
+  server->notify_changed();
+  BOOST_TEST(json::parse(c.line())["type"] == "MODIFIED");
+  event = json::parse(c.line());
+  BOOST_TEST(event["type"] == "DELETED");
+  BOOST_TEST(event["object"]["metadata"]["resourceVersion"] == "4");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_watch_resumes_behind_its_position, running) {
+  for (int i = 1; i <= 3; ++i)
+    cache.put("default", "r", "p", i);
+  auto c = connect();
+  c.send("GET", revisions + "?watch=true&resourceVersion=2&timeoutSeconds=1&allowWatchBookmarks=true");
+  BOOST_TEST(c.open_stream() == 200U);
+  BOOST_TEST(json::parse(c.line())["object"]["metadata"]["name"] == "r.p.v3");
+  const auto bookmark = json::parse(c.line());
+  BOOST_TEST(bookmark["type"] == "BOOKMARK");
+  BOOST_TEST(bookmark["object"]["metadata"]["resourceVersion"] == "3");
+  BOOST_TEST(c.line().empty()); // timeoutSeconds: ended cleanly
+}
+
+BOOST_FIXTURE_TEST_CASE(a_forgotten_or_future_position_is_told_as_an_event, running) {
+  for (int i = 1; i <= 3; ++i)
+    cache.put("default", "r", "p", i);
+  cache.forget_all();
+  for (const auto* position : {"1", "77"}) {
+    auto c = connect();
+    c.send("GET", revisions + "?watch=true&resourceVersion=" + position);
+    BOOST_TEST(c.open_stream() == 200U);
+    const auto event = json::parse(c.line());
+    BOOST_TEST(event["type"] == "ERROR");
+    BOOST_TEST(event["object"]["code"] == 410);
+    BOOST_TEST(c.line().empty());
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(selectors_turn_changes_into_entries_and_departures, running) {
+  cache.put("default", "r", "p", 1, false, lifecycle::draft);
+  cache.put("default", "r", "q", 1, false, lifecycle::published);
+  auto c = connect();
+  c.send("GET", revisions + "?watch=true&resourceVersion=2&fieldSelector=spec.lifecycle%3DPublished");
+  BOOST_TEST(c.open_stream() == 200U);
+  cache.put("default", "r", "p", 1, false, lifecycle::proposed); // never seen
+  cache.put("default", "r", "p", 1, false, lifecycle::published);
+  cache.put("default", "r", "q", 1, false, lifecycle::deletion_proposed);
+  cache.put("default", "r", "p", 1, true, lifecycle::published);
+  server->notify_changed();
+  const std::pair<const char*, const char*> expected[] = {{"ADDED", "r.p.v1"}, {"DELETED", "r.q.v1"}, {"MODIFIED", "r.p.v1"}};
+  for (const auto& [type, name] : expected) {
+    const auto event = json::parse(c.line());
+    BOOST_TEST(event["type"] == type);
+    BOOST_TEST(event["object"]["metadata"]["name"] == name);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(initial_events_end_with_a_marked_bookmark, running) {
+  cache.put("default", "r", "p", 1);
+  auto c = connect();
+  c.send("GET", revisions + "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
+  BOOST_TEST(c.open_stream() == 200U);
+  BOOST_TEST(json::parse(c.line())["type"] == "ADDED");
+  BOOST_TEST(json::parse(c.line())["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"] == "true");
+  BOOST_TEST(connect().ask("GET", revisions + "?watch=true&sendInitialEvents=true").result_int() == 422U);
+}
+
+BOOST_FIXTURE_TEST_CASE(many_watches_see_every_change_in_order, running) {
+  constexpr int watches = 20;
+  constexpr int changes = 200;
+  std::vector<std::unique_ptr<http_probe>> clients;
+  for (int i = 0; i < watches; ++i) {
+    clients.push_back(std::make_unique<http_probe>(server->port()));
+    clients.back()->send("GET", revisions + "?watch=true&resourceVersion=0");
+    BOOST_TEST(clients.back()->open_stream() == 200U);
+  }
+  std::thread writing{[&] {
+    for (int i = 1; i <= changes; ++i) {
+      cache.put("default", "r", "p", i);
+      server->notify_changed();
+    }
+  }};
+  for (auto& c : clients)
+    for (int i = 1; i <= changes; ++i)
+      BOOST_REQUIRE(json::parse(c->line())["object"]["metadata"]["resourceVersion"].get<std::string>() == std::to_string(i) || i == 1);
+  writing.join();
+}
+
+BOOST_FIXTURE_TEST_CASE(repositories_are_watched_through_their_store, running) {
+  auto c = connect();
+  c.send("GET", repositories + "?watch=true", {}, {{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"}});
+  BOOST_TEST(c.open_stream() == 200U);
+  BOOST_TEST(connect().ask("POST", repositories, repository("r")).result_int() == 201U);
+  server->notify_changed();
+  const auto event = json::parse(c.line());
+  BOOST_TEST(event["type"] == "ADDED");
+  BOOST_TEST(event["object"]["kind"] == "Table");
+  BOOST_TEST(event["object"]["rows"][0]["cells"][0] == "r");
+}
+
+BOOST_FIXTURE_TEST_CASE(discovery_documents_fit_old_and_new_clients, running) {
+  auto c = connect();
+  const auto aggregated = c.ask("GET", "/apis", {}, {{"Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"}});
+  BOOST_TEST(aggregated[boost::beast::http::field::content_type] == "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+  BOOST_TEST(body(aggregated)["items"].size() == 2U);
+  BOOST_TEST(body(c.ask("GET", "/apis"))["kind"] == "APIGroupList");
+  BOOST_TEST(body(c.ask("GET", "/apis/porch.kpt.dev/v1alpha1"))["resources"].size() == 3U);
+  BOOST_TEST(body(c.ask("GET", "/version"))["major"] == "1");
+}
+
+BOOST_FIXTURE_TEST_CASE(stopping_ends_watches_cleanly_and_soon, running) {
+  auto c = connect();
+  c.send("GET", revisions + "?watch=true");
+  BOOST_TEST(c.open_stream() == 200U);
+  const auto before = std::chrono::steady_clock::now();
+  server->stop();
+  BOOST_TEST(c.line().empty());
+  BOOST_TEST((std::chrono::steady_clock::now() - before < std::chrono::seconds{3}));
+}
+
+BOOST_AUTO_TEST_CASE(other_addresses_need_tls_and_taken_ports_are_told) {
+  served open;
+  open.settings.address = "0.0.0.0";
+  BOOST_TEST((open.start().error().code == ec::invalid_spec));
+  running first;
+  served second;
+  second.settings.port = first.server->port();
+  BOOST_TEST((second.start().error().code == ec::unavailable));
+}
+
+BOOST_AUTO_TEST_CASE(tls_serves_with_a_certificate_of_its_own) {
+  served s;
+  const auto cert = (s.dir / "cert.pem").string();
+  const auto key = (s.dir / "key.pem").string();
+  const auto command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=veranda -addext subjectAltName=IP:127.0.0.1 -keyout " +
+                       key + " -out " + cert + " 2>/dev/null";
+  BOOST_REQUIRE(std::system(command.c_str()) == 0);
+  s.settings.tls_certificate_file = cert;
+  s.settings.tls_key_file = key;
+  s.settings.header_timeout = std::chrono::seconds{2};
+  BOOST_REQUIRE(s.start().ok());
+  namespace asio = boost::asio;
+  namespace http = boost::beast::http;
+  asio::io_context io;
+  asio::ssl::context context{asio::ssl::context::tls_client};
+  context.load_verify_file(cert);
+  context.set_verify_mode(asio::ssl::verify_peer);
+  asio::ssl::stream<asio::ip::tcp::socket> stream{io, context};
+  stream.next_layer().connect({asio::ip::make_address("127.0.0.1"), s.server->port()});
+  stream.handshake(asio::ssl::stream_base::client);
+  http::request<http::empty_body> request{http::verb::get, revisions, 11};
+  request.set(http::field::host, "127.0.0.1");
+  request.set(http::field::authorization, "Bearer secret");
+  http::write(stream, request);
+  boost::beast::flat_buffer buffer;
+  http::response<http::string_body> answer;
+  http::read(stream, buffer, answer);
+  BOOST_TEST(answer.result_int() == 200U);
+  BOOST_TEST(s.server->reload_certificate().ok());
+  std::filesystem::remove(key);
+  BOOST_TEST(!s.server->reload_certificate().ok());
+  BOOST_TEST(s.connect().closed()); // a client that never shakes hands
+}
