@@ -16,6 +16,7 @@ BOXES = {
     "messages/model": [],
     "messages": ["messages/model", "adapters"],
     "actors/logic": ["messages/model"],
+    "actors/system": ["messages", "messages/model", "actors", "actors/logic", "adapters", "config"],  # the composition root
     "actors": ["messages", "messages/model", "actors/logic", "adapters"],
     "adapters/kpt": ["messages/model", "actors/logic"],
     "adapters/git": ["messages/model", "actors/logic"],
@@ -41,7 +42,7 @@ THIRD_PARTY = {
     "yaml-cpp": ["adapters/source", "config", "tools/veranda"],
     "simdjson.h": ["adapters/kpt", "adapters/codec"],
     "nlohmann": ["actors", "adapters", "tools"],
-    "cctz": ["actors/logic", "config"],
+    "cctz": ["actors/logic", "config", "tools/veranda"],
     "CLI": ["config", "tools/veranda"],
 }
 BANNED_TEXT = [
