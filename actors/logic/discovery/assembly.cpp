@@ -5,6 +5,7 @@
 #include "actors/logic/discovery/rules.hpp"
 #include "actors/logic/discovery/text.hpp"
 
+#include <numeric>
 #include <tuple>
 #include <unordered_map>
 
@@ -52,17 +53,19 @@ public:
     names_.reserve(candidates.size());
     for (const candidate& c : candidates)
       add(c);
-    std::sort(names_.begin(), names_.end(), [](const named& a, const named& b) {
-      const int order = a.name.compare(b.name);
-      return order != 0 ? order < 0 : rank(a) < rank(b);
+    std::vector<std::uint32_t> order(names_.size());
+    std::iota(order.begin(), order.end(), 0U);
+    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+      const int difference = names_[a].name.compare(names_[b].name);
+      return difference != 0 ? difference < 0 : rank(names_[a]) < rank(names_[b]);
     });
-    drop_repeated_names();
-    drop_repeated_revisions();
-    report_names();
-    out_.revisions.reserve(names_.size());
-    for (named& n : names_)
-      emit(n);
-    mark_latest();
+    drop_repeated_names(order);
+    drop_repeated_revisions(order);
+    report_names(order);
+    out_.revisions.reserve(order.size());
+    for (const std::uint32_t n : order)
+      emit(names_[n]);
+    mark_latest(order);
   }
 
 private:
@@ -89,51 +92,56 @@ private:
 
   void exclude(const candidate& c, std::string reason) { out_.bad.push_back({where(c), std::move(reason), true}); }
 
-  void drop_repeated_names() {
-    std::vector<named> kept;
-    kept.reserve(names_.size());
-    for (named& n : names_) {
-      if (!kept.empty() && kept.back().name == n.name)
-        exclude(*n.from, "has the same object name " + n.name + " as " + where(*kept.back().from) + ", which is kept");
+  using numbers = std::vector<std::uint32_t>;
+
+  void drop_repeated_names(numbers& order) {
+    numbers kept;
+    kept.reserve(order.size());
+    for (const std::uint32_t n : order) {
+      if (!kept.empty() && names_[kept.back()].name == names_[n].name)
+        exclude(*names_[n].from, "has the same object name " + names_[n].name + " as " + where(*names_[kept.back()].from) + ", which is kept");
       else
-        kept.push_back(std::move(n));
+        kept.push_back(n);
     }
-    names_ = std::move(kept);
+    order = std::move(kept);
   }
 
+  [[nodiscard]] bool same_package(std::uint32_t a, std::uint32_t b) const { return names_[a].from->full_path == names_[b].from->full_path; }
+  [[nodiscard]] std::uint64_t package_hash(std::uint32_t n) const { return hash_bytes(names_[n].from->full_path); }
+
   /// The cache holds one revision of each positive number (6.2).
-  void drop_repeated_revisions() {
-    std::unordered_map<std::string, std::size_t> best;
-    std::vector<bool> dropped(names_.size());
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      if (names_[i].key.revision < 1)
+  void drop_repeated_revisions(numbers& order) {
+    const auto hash = [&](std::uint32_t n) { return package_hash(n) + static_cast<std::uint64_t>(names_[n].key.revision); };
+    flat_index kept;
+    numbers winner(names_.size(), none); // of those that lose
+    numbers replaced(names_.size(), none); // the winner in place of the number that the index holds
+    for (const std::uint32_t n : order) {
+      if (names_[n].key.revision < 1)
         continue;
-      const auto [at, first] = best.emplace(names_[i].key.package_name() + ' ' + std::to_string(names_[i].key.revision), i);
-      if (first)
+      const std::uint32_t first = kept.find(hash(n), [&](std::uint32_t k) { return same_package(k, n) && names_[k].key.revision == names_[n].key.revision; });
+      if (first == none) {
+        kept.insert(n, hash);
         continue;
-      const bool better = rank(names_[i]) < rank(names_[at->second]);
-      dropped[better ? at->second : i] = true;
-      at->second = better ? i : at->second;
+      }
+      const std::uint32_t best = replaced[first] == none ? first : replaced[first];
+      const bool better = rank(names_[n]) < rank(names_[best]);
+      winner[better ? best : n] = first;
+      replaced[first] = better ? n : best;
     }
-    std::vector<named> kept;
-    kept.reserve(names_.size());
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      const named& n = names_[i];
-      if (!dropped[i])
-        continue;
-      const named& winner = names_[best.at(n.key.package_name() + ' ' + std::to_string(n.key.revision))];
-      exclude(*n.from, "is revision " + std::to_string(n.key.revision) + " of its package as is " + where(*winner.from) + ", which is kept");
-    }
-    for (std::size_t i = 0; i < names_.size(); ++i)
-      if (!dropped[i])
-        kept.push_back(std::move(names_[i]));
-    names_ = std::move(kept);
+    std::erase_if(order, [&](std::uint32_t n) {
+      if (winner[n] == none)
+        return false;
+      exclude(*names_[n].from, "is revision " + std::to_string(names_[n].key.revision) + " of its package as is " +
+                                   where(*names_[replaced[winner[n]]].from) + ", which is kept");
+      return true;
+    });
   }
 
   /// Once for each package: its revisions share what is wrong with its path.
-  void report_names() {
+  void report_names(const numbers& order) {
     std::unordered_map<std::string, const named*> reported;
-    for (const named& n : names_) {
+    for (const std::uint32_t number : order) {
+      const named& n = names_[number];
       const std::string problem = name_problem(n.key, n.name, n.from->from_branch);
       if (problem.empty())
         continue;
@@ -172,17 +180,23 @@ private:
     r.key = std::move(n.key);
   }
 
-  void mark_latest() {
-    std::unordered_map<std::string, package_revision*> latest;
-    for (package_revision& r : out_.revisions) {
+  void mark_latest(const numbers& order) {
+    const auto hash = [&](std::uint32_t n) { return package_hash(n); };
+    flat_index packages;
+    numbers best(names_.size(), none); // position in the result, by the package's first number
+    for (std::uint32_t at = 0; at < order.size(); ++at) {
+      const package_revision& r = out_.revisions[at];
       if (r.key.revision < 1 || !is_published(r.lifecycle))
         continue;
-      package_revision*& best = latest[r.key.package_name()];
-      if (best == nullptr || best->key.revision < r.key.revision)
-        best = &r;
+      std::uint32_t first = packages.find(hash(order[at]), [&](std::uint32_t k) { return same_package(k, order[at]); });
+      if (first == none)
+        packages.insert(first = order[at], hash);
+      if (best[first] == none || out_.revisions[best[first]].key.revision < r.key.revision)
+        best[first] = at;
     }
-    for (const auto& [package, r] : latest)
-      r->latest = true;
+    for (const std::uint32_t at : best)
+      if (at != none)
+        out_.revisions[at].latest = true;
   }
 
   const discovery_request& request_;

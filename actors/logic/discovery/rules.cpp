@@ -54,9 +54,18 @@ bool is_lower_alnum(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= '0
 bool is_directory_name(std::string_view path) {
   if (path.find("//") != std::string_view::npos)
     return false;
-  std::string letters{path};
-  std::erase(letters, '/');
-  return letters.empty() || is_label(letters);
+  std::size_t letters = 0;
+  char first = 0;
+  char last = 0;
+  for (const char c : path) {
+    if (c == '/')
+      continue;
+    if (!is_lower_alnum(c) && c != '-')
+      return false;
+    first = letters++ == 0 ? c : first;
+    last = c;
+  }
+  return letters == 0 || (letters <= 63 && is_lower_alnum(first) && is_lower_alnum(last));
 }
 
 } // namespace
