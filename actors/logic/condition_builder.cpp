@@ -1,5 +1,7 @@
 #include "actors/logic/condition_builder.hpp"
 
+#include "actors/logic/conflicts.hpp"
+
 #include <algorithm>
 
 namespace veranda::logic {
@@ -113,7 +115,10 @@ condition conflict_condition(const std::vector<std::string>& others) {
   std::string text = "Repository conflict with existing repository: ";
   const auto listed = std::min(others.size(), listed_conflicts);
   for (std::size_t i = 0; i < listed; ++i) text += (i == 0 ? "" : ", ") + others[i];
-  if (others.size() > listed) text += " and " + std::to_string(others.size() - listed) + " more";
+  if (others.size() > listed) {
+    const bool cut = others.size() >= max_listed_conflicts;
+    text += std::string{cut ? " and at least " : " and "} + std::to_string(others.size() - listed) + " more";
+  }
   return make(condition_types::repository_conflict, "True", "RepositoryConflict", std::move(text));
 }
 

@@ -8,7 +8,7 @@
 namespace veranda::logic {
 
 /// At most this many conflicting objects are named per object: what a tenant can multiply must not grow with its square.
-inline constexpr std::size_t max_listed_conflicts = 100;
+inline constexpr std::size_t max_listed_conflicts = 25;
 
 /// URL as conflicts are judged by: `://` as `---`, `:` and `/` as `-`.
 [[nodiscard]] std::string normalised_url(std::string_view url);
