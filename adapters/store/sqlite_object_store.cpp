@@ -21,8 +21,8 @@ using sqlite::transaction;
 
 class sqlite_object_store final : public object_store {
 public:
-  sqlite_object_store(std::unique_ptr<connection> db, std::shared_ptr<change_hub> hub, std::function<wall_time()> now)
-      : db_(std::move(db)), hub_(std::move(hub)), now_(std::move(now)) {}
+  sqlite_object_store(std::unique_ptr<connection> db, std::shared_ptr<change_hub> hub, std::function<wall_time()> now, std::int64_t events_kept)
+      : db_(std::move(db)), hub_(std::move(hub)), now_(std::move(now)), events_kept_(events_kept) {}
 
   result<stored_object> create(const std::string& resource, const std::string& text) override {
     return write([&] {
@@ -161,7 +161,7 @@ private:
     query{*db_, "INSERT INTO events(resource_version, type, resource, ns, name, uid, generation, json) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"}
         .bind(row.resource_version, static_cast<int>(event), row.resource, row.key.ns, row.key.name, row.uid, row.generation, row.json)
         .run();
-    const auto floor = row.resource_version - object_events_kept;
+    const auto floor = row.resource_version - events_kept_;
     query{*db_, "UPDATE counters SET value = ?1 WHERE name = 'event_floor' AND value < ?1"}.bind(floor).run();
     if (db_->changes() > 0)
       query{*db_, "DELETE FROM events WHERE resource_version <= ?1"}.bind(floor).run();
@@ -170,14 +170,15 @@ private:
   std::unique_ptr<connection> db_;
   std::shared_ptr<change_hub> hub_;
   std::function<wall_time()> now_;
+  std::int64_t events_kept_;
 };
 
 } // namespace
 
-result<std::unique_ptr<object_store>> open_object_store(const std::filesystem::path& file, std::function<wall_time()> now) {
+result<std::unique_ptr<object_store>> open_object_store(const std::filesystem::path& file, std::function<wall_time()> now, std::int64_t events_kept) {
   return guarded([&]() -> std::unique_ptr<object_store> {
     auto db = sqlite::open_for_writing(file, object_schema);
-    return std::make_unique<sqlite_object_store>(std::move(db), change_hub::of(file), std::move(now));
+    return std::make_unique<sqlite_object_store>(std::move(db), change_hub::of(file), std::move(now), events_kept);
   });
 }
 

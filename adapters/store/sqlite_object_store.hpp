@@ -12,7 +12,8 @@ inline constexpr std::int64_t object_events_kept = 10'000;
 
 /// Opens the embedded object store for writing, creating or migrating the file. Blocks on disk. One writer per file. Failures: `unsupported`
 /// (newer schema, another program's file; the file is untouched), `corrupt_cache` (damaged), `unavailable`.
-[[nodiscard]] result<std::unique_ptr<object_store>> open_object_store(const std::filesystem::path& file, std::function<wall_time()> now);
+[[nodiscard]] result<std::unique_ptr<object_store>> open_object_store(const std::filesystem::path& file, std::function<wall_time()> now,
+                                                                             std::int64_t events_kept = object_events_kept);
 
 /// A read-only connection of its own to a file that `open_object_store` has opened before. Within one process, `wait_beyond` wakes at the
 /// writer's commit; readers in another process see the change when the wait ends.

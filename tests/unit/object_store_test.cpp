@@ -192,16 +192,19 @@ BOOST_AUTO_TEST_CASE(lists_are_ordered_and_resources_apart) {
 }
 
 BOOST_AUTO_TEST_CASE(events_are_bounded_and_a_position_outside_is_stale) {
+  constexpr std::int64_t events_kept = 40;
+  store.reset();
+  store = value(open_object_store(file, [this] { return now; }, events_kept));
   value(store->create(repositories, manifest("a")));
-  for (int n = 0; n < object_events_kept; ++n)
+  for (int n = 0; n < events_kept; ++n)
     value(store->update_status(repositories, {"default", "a"}, "", "{\"n\":" + std::to_string(n) + "}"));
   BOOST_TEST(code(reader->events_after(repositories, start, 1)) == "stale");
   BOOST_TEST(code(reader->events_after("absent", start, 1)) == "stale");
   const auto kept = value(reader->events_after(repositories, start + 1, 1'000'000));
-  BOOST_TEST(kept.size() == static_cast<std::size_t>(object_events_kept));
+  BOOST_TEST(kept.size() == static_cast<std::size_t>(events_kept));
   BOOST_TEST(kept.front().object.resource_version == start + 2);
-  BOOST_TEST(code(reader->events_after(repositories, start + 1 + object_events_kept, 1)) == "ok");
-  BOOST_TEST(code(reader->events_after(repositories, start + 2 + object_events_kept, 1)) == "stale");
+  BOOST_TEST(code(reader->events_after(repositories, start + 1 + events_kept, 1)) == "ok");
+  BOOST_TEST(code(reader->events_after(repositories, start + 2 + events_kept, 1)) == "stale");
   BOOST_TEST(code(reader->events_after(repositories, 0, 1)) == "stale");
 }
 
