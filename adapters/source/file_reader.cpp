@@ -1,5 +1,8 @@
 #include "adapters/source/file_reader.hpp"
 
+#include "adapters/codec/json_writer.hpp"
+
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -76,7 +79,8 @@ result<file_text> read_file(int directory, const std::string& name, std::uint64_
 }
 
 bool manifest_name(const std::string& name) noexcept {
-  return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
+  const bool text = codec::valid_utf8(name) && std::none_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return text && !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
          (name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json"));
 }
 

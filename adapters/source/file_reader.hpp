@@ -27,7 +27,7 @@ struct file_text {
 [[nodiscard]] result<file_signature> stat_file(int directory, const std::string& name);
 /// Reads the whole file. As above, and `too_large`, and `conflict` when it was written to meanwhile. Never waits for another process.
 [[nodiscard]] result<file_text> read_file(int directory, const std::string& name, std::uint64_t max_bytes);
-/// `.yaml`, `.yml` and `.json`, but no dotfiles.
+/// `.yaml`, `.yml` and `.json`, but no dotfiles and no names that are not printable UTF-8 (they go into annotations).
 [[nodiscard]] bool manifest_name(const std::string& name) noexcept;
 
 /// A file descriptor that closes itself.

@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(files_come_change_and_go) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_manifest_is_ignored) {
-  for (const char* name : {".a.yaml.swp", ".hidden.yaml", "a.yaml~", "#a.yaml#", "4913", "readme.md", "a.yaml.bak"})
+  for (const char* name : {".a.yaml.swp", ".hidden.yaml", "a.yaml~", "#a.yaml#", "4913", "readme.md", "a.yaml.bak", "\xFF.yaml", "a\nb.yaml"})
     dir.write(name, repository("x"));
   fs::create_directory(dir / "sub.yaml");
   const auto state = until({});
