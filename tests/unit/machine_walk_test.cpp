@@ -263,13 +263,13 @@ BOOST_AUTO_TEST_CASE(invariants_hold_along_random_lives) {
   std::cout << "VERANDA_WALK_SEED=" << seed << '\n';
   std::size_t syncs = 0;
   std::size_t one_time_runs = 0;
-  for (std::uint64_t i = 0; i < 10; ++i) {
+  for (std::uint64_t i = 0; i < 5; ++i) {
     walk w{seed + i};
-    w.run(1000);
+    w.run(500);
     syncs += w.syncs();
     one_time_runs += w.one_time_runs();
   }
-  BOOST_TEST(syncs > 500U); // the walks went somewhere
+  BOOST_TEST(syncs > 100U); // the walks went somewhere
   BOOST_TEST(one_time_runs > 0U);
 }
 
