@@ -187,7 +187,7 @@ BOOST_AUTO_TEST_CASE(agrees_with_looking_at_every_minute) {
   std::mt19937 random{20260310};
   const auto pick = [&](int low, int high) { return std::uniform_int_distribution{low, high}(random); };
   const std::vector<std::string> zones{"UTC", "America/New_York", "America/Sao_Paulo", "Europe/Berlin", "America/Havana", "Asia/Beirut", "Africa/Cairo"};
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < 21; ++round) {
     const auto zone_name = zones[static_cast<std::size_t>(round) % zones.size()];
     cctz::time_zone zone;
     BOOST_REQUIRE(cctz::load_time_zone(zone_name, &zone));
