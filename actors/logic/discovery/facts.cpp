@@ -45,9 +45,12 @@ public:
     return n;
   }
   /// A number of items, each of at least one byte.
-  std::uint64_t count() { return std::min<std::uint64_t>(number(), in_.size()); }
+  std::uint64_t count() {
+    const std::uint64_t n = number();
+    return std::min<std::uint64_t>(n, in_.size());
+  }
   std::string text() {
-    const std::size_t size = std::min<std::size_t>(number(), in_.size());
+    const std::size_t size = static_cast<std::size_t>(count());
     std::string out{in_.substr(0, size)};
     in_.remove_prefix(size);
     return out;
