@@ -1,0 +1,33 @@
+#pragma once
+
+#include "actors/common/env.hpp"
+#include "messages/actor_handles.hpp"
+
+namespace veranda {
+
+struct cache_writer_deps {
+  runtime_env env;
+  /// Opens the cache; a damaged file is moved aside first. Called at start and again after damage.
+  std::function<result<std::unique_ptr<store::package_cache>>()> open;
+  /// Durable states of every repository, read on this actor's thread. A damaged or absent file answers none.
+  std::function<result<std::vector<durable_state>>()> read_states;
+  /// Called after every transaction that readers may want to see. Thread safe, quick.
+  std::function<void()> committed;
+  std::chrono::seconds sweep_interval{600};
+  std::chrono::seconds sweep_age{3600};
+  std::size_t sweep_rows = 2000;
+};
+
+struct cache_writer_state {
+  static constexpr const char* name = "cache-writer";
+  cache_writer_deps deps;
+  std::unique_ptr<store::package_cache> cache;
+  cell_ptr cell;
+  std::uint64_t damaged = 0;
+};
+
+/// Serialises all mutation of the package cache (`cache_writer_actor`). Blocks on disk: spawn detached. Damage of the file is an answer (`unavailable`, and the file is
+/// moved aside), never the end of this actor.
+cache_writer_actor::behavior_type cache_writer(cache_writer_actor::stateful_pointer<cache_writer_state> self, cache_writer_deps deps);
+
+} // namespace veranda

@@ -1,0 +1,250 @@
+#include "actors/remote/remote.hpp"
+
+#include "actors/common/guard.hpp"
+#include "actors/logic/remote_refs.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+namespace veranda {
+
+namespace {
+
+using self_ptr = remote_actor::stateful_pointer<remote_state>;
+
+void start_listing(self_ptr self);
+void next_job(self_ptr self);
+
+std::set<std::string> branches_of(const remote_state& st) {
+  std::set<std::string> branches;
+  for (const auto& [uid, branch] : st.members)
+    branches.insert(branch);
+  return branches;
+}
+
+void show(remote_state& st) {
+  st.cell->set_state(st.listing ? "listing" : st.mirror_busy ? "working" : "idle");
+  st.cell->set_detail("repositories", std::to_string(st.members.size()));
+  st.cell->set_detail("waiting", std::to_string(st.waiters.size() + st.next_waiters.size() + st.syncs.size()));
+}
+
+// -- listings ------------------------------------------------------------------------------------
+
+/// A waiter can be served when it knows the table already, or the table is there.
+bool serves(const git::listing& listed, const std::string& known) { return listed.refs || listed.digest == known; }
+
+msg::listing_ptr with_table(const git::listing& listed, ref_table_ptr table) {
+  auto whole = std::make_shared<git::listing>(listed);
+  whole->refs = std::move(table);
+  return whole;
+}
+
+/// A listing covers a repository when it asked for its branch: branches are registered while listings are under way.
+bool covers(const remote_state& st, const std::set<std::string>& branches, const std::string& uid) {
+  const auto member = st.members.find(uid);
+  return member != st.members.end() && branches.contains(member->second);
+}
+
+/// Serves from the last listing when it is young enough.
+bool serve_from_last(remote_state& st, remote_state::waiter& w) {
+  if (!st.last || st.last_began < w.wanted.not_before || !covers(st, st.last_branches, w.wanted.uid))
+    return false;
+  auto table = st.last_table.lock();
+  if (!table && st.last->digest != w.wanted.known_digest)
+    return false;
+  w.promise.deliver(with_table(*st.last, std::move(table)));
+  return true;
+}
+
+/// The digest that every waiter knows, or nothing: only then may the table be left out.
+std::string common_known(const std::vector<remote_state::waiter>& waiters) {
+  const auto& first = waiters.front().wanted.known_digest;
+  for (const auto& w : waiters)
+    if (w.wanted.known_digest != first)
+      return {};
+  return first;
+}
+
+void listing_ended(self_ptr self, const result<msg::listing_ptr>& outcome) {
+  auto& st = self->state;
+  st.listing = false;
+  auto waiters = std::move(st.waiters);
+  st.waiters.clear();
+  const auto took = self->clock().now() - st.listing_began;
+  st.deps.env.telemetry->listing_ended(outcome ? nullptr : &outcome.error(), took, outcome ? (*outcome)->received_bytes : 0);
+  if (outcome) {
+    const auto& listed = **outcome;
+    st.last_began = st.listing_began;
+    st.last_branches = st.listing_branches;
+    st.last_table = listed.refs ? listed.refs : st.last && st.last->digest == listed.digest ? st.last_table.lock() : nullptr;
+    st.last = with_table(listed, nullptr);
+    st.cell->set_last_error("");
+    for (auto& w : waiters) {
+      if (serves(listed, w.wanted.known_digest))
+        w.promise.deliver(*outcome);
+      else
+        st.next_waiters.push_back(std::move(w));
+    }
+  } else {
+    st.cell->set_last_error(describe(outcome.error()));
+    for (auto& w : waiters)
+      w.promise.deliver(to_error(outcome.error()));
+  }
+  start_listing(self);
+  show(st);
+}
+
+/// One listing for everybody who waits; its own token, since those who wait come and go.
+void start_listing(self_ptr self) {
+  auto& st = self->state;
+  if (st.listing || st.next_waiters.empty())
+    return;
+  st.listing = true;
+  st.listing_began = self->clock().now();
+  st.waiters = std::move(st.next_waiters);
+  st.next_waiters.clear();
+  st.listing_known = common_known(st.waiters);
+  auto cancel = std::make_shared<cancel_token>();
+  cancel->deadline = std::chrono::steady_clock::now() + st.deps.listing_timeout;
+  st.listing_branches = branches_of(st);
+  auto prefixes = logic::ref_prefixes_for(st.listing_branches);
+  const auto patience = st.deps.listing_timeout + std::chrono::seconds{10};
+  auto failed = [self, cancel](caf::error& e) {
+    cancel->stop = true;
+    listing_ended(self, to_failure(e));
+  };
+  if (st.deps.local) {
+    msg::job job;
+    job.kind = msg::job_kind::list;
+    job.remote = st.deps.identity;
+    job.prefixes = std::move(prefixes);
+    job.known_digest = st.listing_known;
+    job.cancel = cancel;
+    self->request(st.deps.listers, patience, std::move(job))
+      .then([self](const msg::job_result& r) { listing_ended(self, r.listed); }, failed);
+  } else {
+    self->request(st.deps.http, patience, msg::list_http{st.deps.identity, std::move(prefixes), st.listing_known, cancel})
+      .then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
+    st.deps.wake_http();
+  }
+}
+
+caf::result<msg::listing_ptr> on_get_listing(self_ptr self, const msg::get_listing& m) {
+  auto& st = self->state;
+  remote_state::waiter w{m, self->make_response_promise<msg::listing_ptr>()};
+  auto promise = w.promise;
+  if (serve_from_last(st, w))
+    return promise;
+  if (!st.members.contains(m.uid))
+    return to_error({ec::cancelled, "the repository has left this remote", {}, {}, {}});
+  if (st.listing && st.listing_began >= m.not_before && covers(st, st.listing_branches, m.uid)) {
+    st.waiters.push_back(std::move(w));
+  } else {
+    st.next_waiters.push_back(std::move(w));
+    start_listing(self);
+  }
+  show(st);
+  return promise;
+}
+
+// -- the mirror ----------------------------------------------------------------------------------
+
+void job_ended(self_ptr self) {
+  self->state.mirror_busy = false;
+  next_job(self);
+  show(self->state);
+}
+
+/// The last repository has left: the mirror goes, and this actor with it unless somebody joined meanwhile.
+void remove_mirror(self_ptr self) {
+  auto& st = self->state;
+  st.mirror_busy = true;
+  msg::job job;
+  job.kind = msg::job_kind::remove_mirror;
+  job.remote = st.deps.identity;
+  job.mirror = st.deps.mirror.string();
+  job.cancel = std::make_shared<cancel_token>();
+  auto done = [self] {
+    self->state.mirror_busy = false;
+    if (self->state.members.empty())
+      self->quit();
+    else
+      next_job(self);
+  };
+  self->request(st.deps.pool, st.deps.job_timeout, std::move(job))
+    .then([done](const msg::job_result&) { done(); },
+          [self, done](caf::error& e) {
+            log::warn(remote_state::name, "a mirror could not be removed", {{"remote", to_string(self->state.deps.identity)}, {"err", describe(to_failure(e))}});
+            done();
+          });
+}
+
+void next_job(self_ptr self) {
+  auto& st = self->state;
+  if (st.mirror_busy)
+    return;
+  if (st.members.empty() && st.had_members && st.syncs.empty()) {
+    remove_mirror(self);
+    return;
+  }
+  if (st.syncs.empty())
+    return;
+  auto next = std::move(st.syncs.front());
+  st.syncs.pop_front();
+  st.mirror_busy = true;
+  msg::job job;
+  job.kind = msg::job_kind::sync;
+  job.remote = st.deps.identity;
+  job.mirror = st.deps.mirror.string();
+  job.mirror_target = std::make_shared<const ref_table>(logic::mirrored_refs(*next.order.target, branches_of(st)));
+  job.cancel = next.order.cancel;
+  job.sync = std::move(next.order);
+  auto promise = next.promise;
+  self->request(st.deps.pool, st.deps.job_timeout, std::move(job))
+    .then(
+      [self, promise](const msg::job_result& r) mutable {
+        promise.deliver(r.synced);
+        job_ended(self);
+      },
+      [self, promise](caf::error& e) mutable {
+        promise.deliver(std::move(e));
+        job_ended(self);
+      });
+}
+
+} // namespace
+
+remote_actor::behavior_type remote(self_ptr self, remote_deps deps) {
+  install_default_handlers(self, remote_state::name);
+  self->state.deps = std::move(deps);
+  self->state.cell = self->state.deps.env.cells->add(remote_state::name, to_string(self->state.deps.identity));
+  return {
+    [self](const msg::join_remote& m) {
+      auto& st = self->state;
+      const handling h{*st.cell, "join_remote", self->mailbox().size()};
+      st.had_members = true;
+      st.members.insert_or_assign(m.uid, m.branch);
+      show(st);
+    },
+    [self](const msg::leave_remote& m) {
+      const handling h{*self->state.cell, "leave_remote", self->mailbox().size()};
+      self->state.members.erase(m.uid);
+      next_job(self);
+      show(self->state);
+    },
+    [self](const msg::get_listing& m) {
+      const handling h{*self->state.cell, "get_listing", self->mailbox().size()};
+      return on_get_listing(self, m);
+    },
+    [self](const msg::run_sync& m) -> caf::result<msg::sync_result_ptr> {
+      const handling h{*self->state.cell, "run_sync", self->mailbox().size()};
+      auto promise = self->make_response_promise<msg::sync_result_ptr>();
+      self->state.syncs.push_back({m, promise});
+      next_job(self);
+      show(self->state);
+      return promise;
+    },
+  };
+}
+
+} // namespace veranda

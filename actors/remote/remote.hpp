@@ -1,0 +1,63 @@
+#pragma once
+
+#include "actors/common/env.hpp"
+#include "messages/actor_handles.hpp"
+
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <set>
+
+namespace veranda {
+
+struct remote_deps {
+  runtime_env env;
+  remote_identity identity;
+  std::filesystem::path mirror;
+  bool local = false;
+  http_actor http;           ///< listings over http(s)
+  std::function<void()> wake_http; ///< ends the http actor's current slice
+  worker_pool_actor listers; ///< listings by a child process
+  worker_pool_actor pool;
+  std::chrono::milliseconds listing_timeout{30'000};
+  std::chrono::milliseconds job_timeout{20 * 60'000}; ///< a sync's own deadline is shorter and in its token
+};
+
+struct remote_state {
+  static constexpr const char* name = "remote";
+
+  struct waiter {
+    msg::get_listing wanted;
+    caf::typed_response_promise<msg::listing_ptr> promise;
+  };
+  struct waiting_sync {
+    msg::run_sync order;
+    caf::typed_response_promise<msg::sync_result_ptr> promise;
+  };
+
+  remote_deps deps;
+  cell_ptr cell;
+  std::map<std::string, std::string> members; ///< uid -> registered branch
+  bool had_members = false;
+
+  bool listing = false;
+  std::chrono::steady_clock::time_point listing_began{};
+  std::set<std::string> listing_branches;
+  std::string listing_known; ///< the digest that the listing under way leaves the table out for
+  std::vector<waiter> waiters;      ///< served by the listing under way
+  std::vector<waiter> next_waiters; ///< need one that begins later
+
+  std::chrono::steady_clock::time_point last_began{};
+  std::set<std::string> last_branches;
+  msg::listing_ptr last; ///< the last good listing, without its table
+  std::weak_ptr<const ref_table> last_table;
+
+  bool mirror_busy = false;
+  std::deque<waiting_sync> syncs;
+};
+
+/// One remote (`remote_actor`): lists its refs once for all who wait, and gives its mirror to one job at a time. When its last repository has left it removes the
+/// mirror and ends normally.
+remote_actor::behavior_type remote(remote_actor::stateful_pointer<remote_state> self, remote_deps deps);
+
+} // namespace veranda

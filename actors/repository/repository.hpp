@@ -1,0 +1,66 @@
+#pragma once
+
+#include "actors/common/env.hpp"
+#include "actors/logic/repository_machine.hpp"
+#include "messages/actor_handles.hpp"
+
+namespace veranda {
+
+struct repository_deps {
+  runtime_env env;
+  logic::machine_settings machine;
+  cache_writer_actor cache;
+  status_writer_actor status;
+  supervisor_actor supervisor;
+  std::int64_t epoch = 1;
+  std::chrono::milliseconds sync_deadline{20 * 60'000};
+  std::chrono::milliseconds listing_timeout{60'000};
+  std::chrono::milliseconds store_timeout{120'000};
+  std::chrono::milliseconds claim_retry{2'000};
+};
+
+struct repository_state {
+  static constexpr const char* name = "repository";
+
+  /// A sync that is under way.
+  struct running_sync {
+    logic::sync_order order;
+    std::shared_ptr<const repository_spec> spec; ///< as of the start
+    cancel_token_ptr cancel;
+    std::chrono::steady_clock::time_point began{};
+    wall_time started{};
+    sync_basis basis;
+    std::string listing_digest;
+    bool changes = false; ///< the listing differs from the basis
+  };
+  struct waiting_caller {
+    bool served_by_next = false; ///< asked while another sync ran: the one after it counts
+    caf::typed_response_promise<msg::sync_done> promise;
+  };
+
+  repository_deps deps;
+  object_key key;
+  std::string uid;
+  cell_ptr cell;
+  std::optional<logic::repository_machine> machine;
+  apply_object applied; ///< what the supervisor said last
+  std::optional<store::repository_claim> claim;
+  bool claiming = false;
+  bool closing = false;
+  bool first_reported = false;
+  std::optional<running_sync> running;
+  std::vector<waiting_caller> callers;
+  std::string known_digest; ///< of the last listing that agreed with the basis
+  std::optional<repository_spec> known_spec; ///< the spec it agreed for
+  std::string last_reason; ///< of the Ready condition as published
+  std::uint64_t wake_epoch = 0;
+  std::uint64_t claim_epoch = 0;
+};
+
+/// One Repository (`repository_actor`). Decisions are the machine's; this actor gives it events and time, and carries out its effects: at most one sync in flight
+/// (listing, then a job on the remote's mirror, then one cache transaction), status to the status writer, durable rows to the cache writer. Starts with a claim of its rows; a stale
+/// fence ends it with `ec::stale`, and the supervisor starts another.
+repository_actor::behavior_type repository(repository_actor::stateful_pointer<repository_state> self, repository_deps deps, apply_object first,
+                                           std::optional<durable_state> restored);
+
+} // namespace veranda

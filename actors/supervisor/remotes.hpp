@@ -1,0 +1,21 @@
+#pragma once
+
+#include "actors/supervisor/supervisor.hpp"
+
+namespace veranda {
+
+using supervisor_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
+
+// The remotes of the supervisor: one actor per remote identity, kept while a repository uses it.
+
+/// Directory name of a remote's mirror.
+std::string mirror_name(const remote_identity& identity);
+/// Brings `e` to the remote that its object names, leaving the one it was at; spawns remotes as needed.
+void move_to_remote(supervisor_pointer self, supervisor_state::entry& e);
+void leave_remote(supervisor_pointer self, supervisor_state::entry& e);
+/// The message that tells a repository its object and its remote.
+apply_object to_apply(supervisor_pointer self, const supervisor_state::entry& e);
+/// A remote ended: forgotten when nobody uses it, else spawned anew and told to its repositories.
+void remote_down(supervisor_pointer self, const remote_identity& identity, const caf::actor_addr& source, const caf::error& reason);
+
+} // namespace veranda

@@ -1,0 +1,450 @@
+#include "actors/supervisor/supervisor.hpp"
+
+#include "actors/common/guard.hpp"
+#include "actors/logic/conflicts.hpp"
+#include "actors/logic/desired_set.hpp"
+#include "actors/supervisor/remotes.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <algorithm>
+
+namespace veranda {
+
+namespace {
+
+constexpr const char* kind = supervisor_state::name;
+using self_ptr = supervisor_pointer;
+using entry = supervisor_state::entry;
+
+constexpr std::chrono::milliseconds conflicts_delay{100};
+constexpr unsigned restarts_worth_saying = 5;
+
+void show(supervisor_state& st) {
+  st.cell->set_detail("repositories", std::to_string(st.entries.size()));
+  st.cell->set_detail("remotes", std::to_string(st.remotes.size()));
+}
+
+// -- first syncs ---------------------------------------------------------------------------------
+
+bool is_suspended(const repository_object& object) {
+  const auto at = object.meta.annotations.find(std::string{api_names::suspend_annotation});
+  return at != object.meta.annotations.end() && at->second == "true";
+}
+
+void answer_first_syncs(supervisor_state& st) {
+  if (!st.listed || st.waiting_first.empty())
+    return;
+  msg::first_syncs sums;
+  for (const auto& [key, e] : st.entries) {
+    if (e.stopping)
+      continue;
+    if (is_suspended(*e.object)) {
+      ++sums.suspended;
+      continue;
+    }
+    if (!e.first_done)
+      return;
+    ++(e.first_ok ? sums.ready : sums.failed);
+  }
+  for (auto& promise : st.waiting_first)
+    promise.deliver(sums);
+  st.waiting_first.clear();
+}
+
+// -- repositories --------------------------------------------------------------------------------
+
+void arm_conflicts(self_ptr self) {
+  if (std::exchange(self->state.conflicts_armed, true))
+    return;
+  self->delayed_send(self, conflicts_delay, msg::conflicts_due{});
+}
+
+void report_conflicts(self_ptr self) {
+  auto& st = self->state;
+  st.conflicts_armed = false;
+  std::vector<repository_object> objects;
+  for (const auto& [key, e] : st.entries)
+    if (!e.stopping)
+      objects.push_back(*e.object);
+  const auto conflicts = logic::find_conflicts(objects);
+  for (auto& [key, e] : st.entries) {
+    std::vector<std::string> others;
+    if (const auto found = conflicts.find(key); found != conflicts.end())
+      for (const auto& other : found->second)
+        others.push_back(to_string(other));
+    if (others == e.conflicts || !e.handle || e.stopping)
+      continue;
+    e.conflicts = others;
+    self->send(e.handle, msg::conflicts_changed{std::move(others)});
+  }
+}
+
+std::optional<durable_state> take_restored(supervisor_state& st, const std::string& uid) {
+  if (!st.restored)
+    return std::nullopt;
+  auto node = st.restored->extract(uid);
+  return node ? std::optional{std::move(node.mapped())} : std::nullopt;
+}
+
+void spawn_repository(self_ptr self, entry& e) {
+  auto& st = self->state;
+  auto deps = st.deps.repository;
+  deps.supervisor = self;
+  const auto& meta = e.object->meta;
+  e.handle = self->spawn<caf::monitored>(repository, std::move(deps), to_apply(self, e), take_restored(st, meta.uid));
+  e.stopping = false;
+  e.conflicts.clear();
+  st.running.emplace(e.handle->address(), meta.key);
+  st.deps.env.telemetry->repositories(st.entries.size());
+  arm_conflicts(self);
+}
+
+void stop_repository(self_ptr self, entry& e) {
+  if (e.stopping)
+    return;
+  e.stopping = true;
+  leave_remote(self, e);
+  if (e.handle)
+    self->send(e.handle, msg::close_repository{});
+  arm_conflicts(self);
+}
+
+/// Rows of a repository that no actor speaks for.
+void close_orphan(self_ptr self, const object_key& key, const std::string& uid) {
+  auto& st = self->state;
+  log::info(kind, "removing the rows of a repository that is gone", {{"key", to_string(key)}});
+  auto failed = [key](caf::error& e) {
+    log::warn(kind, "rows of a repository that is gone could not be removed; tried again at the next start",
+              {{"key", to_string(key)}, {"err", describe(to_failure(e))}});
+  };
+  self->request(st.deps.cache, st.deps.store_timeout, msg::claim_repository{key, uid, st.deps.repository.epoch, nullptr})
+    .then(
+      [self, failed](const store::repository_claim& claim) {
+        self->request(self->state.deps.cache, self->state.deps.store_timeout, msg::close_rows{claim}).then([](bool) {}, failed);
+      },
+      failed);
+}
+
+void remove(self_ptr self, const object_key& key) {
+  auto& st = self->state;
+  const auto at = st.entries.find(key);
+  if (at == st.entries.end())
+    return;
+  at->second.successor = nullptr;
+  if (at->second.handle) {
+    stop_repository(self, at->second);
+    return;
+  }
+  leave_remote(self, at->second); // it was waiting for a restart
+  close_orphan(self, key, at->second.object->meta.uid);
+  st.entries.erase(at);
+}
+
+void upsert(self_ptr self, const repository_object_ptr& object) {
+  auto& st = self->state;
+  const auto& meta = object->meta;
+  const auto [at, added] = st.entries.try_emplace(meta.key);
+  auto& e = at->second;
+  if (added) {
+    e.object = object;
+    move_to_remote(self, e);
+    spawn_repository(self, e);
+    return;
+  }
+  if (e.stopping || e.object->meta.uid != meta.uid) { // the old one ends first
+    e.successor = object;
+    if (e.handle) {
+      stop_repository(self, e);
+    } else {
+      e.stopping = false;
+      e.object = std::exchange(e.successor, nullptr);
+      move_to_remote(self, e);
+      spawn_repository(self, e);
+    }
+    return;
+  }
+  const bool moved = !(e.object->spec == object->spec);
+  e.object = object;
+  if (moved) {
+    move_to_remote(self, e);
+    arm_conflicts(self);
+  }
+  if (e.handle)
+    self->send(e.handle, to_apply(self, e));
+}
+
+// -- lists ---------------------------------------------------------------------------------------
+
+/// What a daemon that was down missed: rows and mirrors of objects that are gone.
+void sweep_leftovers(self_ptr self) {
+  auto& st = self->state;
+  for (const auto& [uid, state] : *st.restored)
+    close_orphan(self, state.key, uid);
+  st.restored->clear();
+  msg::job job;
+  job.kind = msg::job_kind::sweep_mirrors;
+  job.mirror = st.deps.mirrors.string();
+  for (const auto& [identity, remote] : st.remotes)
+    job.keep.push_back(mirror_name(identity));
+  job.cancel = std::make_shared<cancel_token>();
+  self->request(st.deps.pool, st.deps.store_timeout, std::move(job))
+    .then([](const msg::job_result&) {},
+          [](caf::error& e) { log::warn(kind, "unused mirrors could not be removed", {{"err", describe(to_failure(e))}}); });
+}
+
+void apply_list(self_ptr self, const std::vector<repository_object>& objects) {
+  auto& st = self->state;
+  std::vector<logic::object_identity> wanted;
+  std::vector<logic::object_identity> running;
+  for (const auto& object : objects)
+    wanted.push_back({object.meta.key, object.meta.uid});
+  for (const auto& [key, e] : st.entries)
+    running.push_back({key, (e.successor ? e.successor : e.object)->meta.uid});
+  for (const auto& gone : logic::difference(std::move(wanted), std::move(running)).stop)
+    remove(self, gone.key);
+  for (const auto& object : objects) // one that came back under another uid waits there for the end of its predecessor
+    upsert(self, std::make_shared<const repository_object>(object));
+  if (!std::exchange(st.listed, true)) {
+    sweep_leftovers(self);
+    if (st.deps.first_list_applied)
+      st.deps.first_list_applied();
+  }
+  show(st);
+  answer_first_syncs(st);
+}
+
+void on_change(self_ptr self, const msg::repository_changed& m);
+
+/// Durable states come before the first repository: what is restored decides what a first sync has to do.
+void on_list(self_ptr self, const msg::repositories_listed& m) {
+  auto& st = self->state;
+  if (st.restored) {
+    apply_list(self, *m.objects);
+    return;
+  }
+  st.waiting_list = m.objects;
+  st.waiting_changes.clear(); // the list is newer
+  if (std::exchange(st.restoring, true))
+    return;
+  auto go_on = [self](const std::vector<durable_state>& states) {
+    auto& state = self->state;
+    state.restored.emplace();
+    for (const auto& s : states)
+      state.restored->emplace(s.uid, s);
+    if (const auto list = std::exchange(state.waiting_list, nullptr))
+      apply_list(self, *list);
+    for (const auto& change : std::exchange(state.waiting_changes, {}))
+      on_change(self, change);
+  };
+  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{})
+    .then([go_on](const msg::states_ptr& states) { go_on(*states); },
+          [go_on](caf::error& e) {
+            log::warn(kind, "durable states could not be read; every repository starts anew", {{"err", describe(to_failure(e))}});
+            go_on({});
+          });
+}
+
+void on_change(self_ptr self, const msg::repository_changed& m) {
+  if (!self->state.restored) {
+    self->state.waiting_changes.push_back(m);
+    return;
+  }
+  if (m.deleted)
+    remove(self, m.object->meta.key);
+  else
+    upsert(self, m.object);
+  show(self->state);
+  answer_first_syncs(self->state);
+}
+
+// -- deaths --------------------------------------------------------------------------------------
+
+void say_it_keeps_dying(self_ptr self, const entry& e) {
+  auto& st = self->state;
+  repository_status status;
+  status.conditions.push_back({"Ready", "False", "Error", "internal error: the actor of this repository ended " + std::to_string(e.restarts) + " times in a row; see the daemon's log",
+                               st.deps.env.wall_now(), e.object->meta.generation});
+  self->send(st.deps.repository.status, msg::publish_status{e.object->meta.key, e.object->meta.uid, status, {}});
+}
+
+void restart_later(self_ptr self, entry& e, const caf::error& reason) {
+  auto& st = self->state;
+  const auto shift = std::min(e.restarts++, 16U);
+  const auto delay = std::min<std::chrono::milliseconds>(st.deps.restart_max, st.deps.restart_initial * (1LL << shift));
+  log::error(kind, "a repository's actor ended; it is started again",
+             {{"key", to_string(e.object->meta.key)}, {"err", describe(to_failure(reason))}, {"in", format_go_duration(delay)}});
+  st.deps.env.telemetry->actor_restarted(repository_state::name);
+  if (e.restarts >= restarts_worth_saying)
+    say_it_keeps_dying(self, e);
+  self->delayed_send(self, delay, msg::restart_due{e.object->meta.key, ++e.restart_epoch});
+}
+
+void repository_down(self_ptr self, const object_key& key, const caf::error& reason) {
+  auto& st = self->state;
+  const auto at = st.entries.find(key);
+  if (at == st.entries.end())
+    return;
+  auto& e = at->second;
+  e.handle = nullptr;
+  if (e.successor) {
+    e.object = std::exchange(e.successor, nullptr);
+    e.first_done = false;
+    move_to_remote(self, e);
+    spawn_repository(self, e);
+  } else if (e.stopping) {
+    st.entries.erase(at);
+    st.deps.env.telemetry->repositories(st.entries.size());
+  } else {
+    restart_later(self, e, reason);
+  }
+  show(st);
+  answer_first_syncs(st);
+}
+
+void quit_when_all_ended(self_ptr self) {
+  if (self->state.shutting_down && self->state.running.empty() && self->state.running_remotes.empty())
+    self->quit(caf::exit_reason::user_shutdown);
+}
+
+void on_down(self_ptr self, const caf::down_msg& m) {
+  auto& st = self->state;
+  if (auto node = st.running.extract(m.source)) {
+    if (!st.shutting_down)
+      repository_down(self, node.mapped(), m.reason);
+  } else if (auto remote_node = st.running_remotes.extract(m.source)) {
+    if (!st.shutting_down)
+      remote_down(self, remote_node.mapped(), m.source, m.reason);
+  }
+  quit_when_all_ended(self);
+}
+
+void on_exit(self_ptr self, const caf::exit_msg& m) {
+  auto& st = self->state;
+  if (m.reason == caf::exit_reason::kill) {
+    self->quit(m.reason);
+    return;
+  }
+  st.shutting_down = true;
+  for (auto& [key, e] : st.entries)
+    exit_now(e.handle, caf::exit_reason::user_shutdown);
+  for (auto& [identity, remote] : st.remotes)
+    exit_now(remote.handle, caf::exit_reason::user_shutdown);
+  quit_when_all_ended(self);
+}
+
+void on_restart(self_ptr self, const msg::restart_due& m) {
+  auto& st = self->state;
+  const auto at = st.entries.find(m.key);
+  if (at == st.entries.end() || at->second.restart_epoch != m.epoch || at->second.handle || st.shutting_down)
+    return;
+  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{})
+    .then(
+      [self, m](const msg::states_ptr& states) {
+        auto& state = self->state;
+        const auto found = state.entries.find(m.key);
+        if (found == state.entries.end() || found->second.handle || state.shutting_down)
+          return;
+        for (const auto& s : *states)
+          if (s.uid == found->second.object->meta.uid)
+            state.restored->insert_or_assign(s.uid, s);
+        spawn_repository(self, found->second);
+      },
+      [self, m](caf::error& e) {
+        const auto found = self->state.entries.find(m.key);
+        if (found != self->state.entries.end() && !found->second.handle)
+          restart_later(self, found->second, e);
+      });
+}
+
+/// The document's periodic ticker: whatever should run and does not, is started.
+void heal(self_ptr self) {
+  auto& st = self->state;
+  for (auto& [key, e] : st.entries)
+    if (e.handle && !e.stopping)
+      self->send(e.handle, to_apply(self, e));
+  self->delayed_send(self, st.deps.consistency_interval, msg::consistency_due{});
+}
+
+void on_secret_changed(self_ptr self, const object_key& secret) {
+  for (auto& [key, e] : self->state.entries) {
+    if (!e.handle || e.stopping || key.ns != secret.ns || !e.object->spec.git)
+      continue;
+    const bool bundle = secret.name == secret.ns + "-ca-bundle";
+    if (!bundle && e.object->spec.git->secret_ref != secret.name)
+      continue;
+    if (bundle) {
+      move_to_remote(self, e);
+      self->send(e.handle, to_apply(self, e));
+    }
+    caf::anon_send(e.handle, msg::sync_now{sync_cause::secret_changed, false});
+  }
+}
+
+} // namespace
+
+supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) {
+  install_default_handlers(self, kind);
+  self->state.deps = std::move(deps);
+  self->state.cell = self->state.deps.env.cells->add(kind, "");
+  self->set_down_handler([self](caf::down_msg& m) { on_down(self, m); });
+  self->set_exit_handler([self](caf::exit_msg& m) { on_exit(self, m); });
+  self->delayed_send(self, self->state.deps.consistency_interval, msg::consistency_due{});
+  return {
+    [self](const msg::repositories_listed& m) {
+      const handling h{*self->state.cell, "repositories_listed", self->mailbox().size()};
+      on_list(self, m);
+    },
+    [self](const msg::repository_changed& m) {
+      const handling h{*self->state.cell, "repository_changed", self->mailbox().size()};
+      on_change(self, m);
+    },
+    [self](const msg::secret_changed& m) {
+      const handling h{*self->state.cell, "secret_changed", self->mailbox().size()};
+      on_secret_changed(self, m.secret);
+    },
+    [self](const msg::first_sync_finished& m) {
+      const handling h{*self->state.cell, "first_sync_finished", self->mailbox().size()};
+      if (const auto at = self->state.entries.find(m.key); at != self->state.entries.end()) {
+        at->second.first_done = true;
+        at->second.first_ok = m.ok;
+        at->second.restarts = m.ok ? 0 : at->second.restarts;
+      }
+      answer_first_syncs(self->state);
+    },
+    [](const msg::repository_closed&) {
+      // Its DOWN follows and does the work; the message exists for the log and for tests.
+    },
+    [self](const msg::await_first_syncs&) -> caf::result<msg::first_syncs> {
+      auto promise = self->make_response_promise<msg::first_syncs>();
+      self->state.waiting_first.push_back(promise);
+      answer_first_syncs(self->state);
+      return promise;
+    },
+    [self](const object_key& key, const msg::get_state& m) -> caf::result<msg::repository_state_view> {
+      const auto at = self->state.entries.find(key);
+      if (at == self->state.entries.end() || !at->second.handle)
+        return to_error({ec::not_found, "no actor runs for this repository", to_string(key), {}, {}});
+      auto promise = self->make_response_promise<msg::repository_state_view>();
+      self->request(at->second.handle, std::chrono::seconds{5}, m)
+        .then([promise](const msg::repository_state_view& v) mutable { promise.deliver(v); },
+              [promise](caf::error& e) mutable { promise.deliver(std::move(e)); });
+      return promise;
+    },
+    [self](const msg::restart_due& m) {
+      const handling h{*self->state.cell, "restart_due", self->mailbox().size()};
+      on_restart(self, m);
+    },
+    [self](const msg::consistency_due&) {
+      const handling h{*self->state.cell, "consistency_due", self->mailbox().size()};
+      heal(self);
+    },
+    [self](const msg::conflicts_due&) {
+      const handling h{*self->state.cell, "conflicts_due", self->mailbox().size()};
+      report_conflicts(self);
+    },
+  };
+}
+
+} // namespace veranda

@@ -1,0 +1,71 @@
+#pragma once
+
+#include "actors/remote/remote.hpp"
+#include "actors/repository/repository.hpp"
+
+#include <map>
+#include <set>
+#include <unordered_map>
+
+namespace veranda {
+
+struct supervisor_deps {
+  runtime_env env;
+  repository_deps repository; ///< `supervisor` is filled in by the supervisor itself
+  remote_deps remote;         ///< identity, mirror and local are filled in
+  cache_writer_actor cache;
+  worker_pool_actor pool;
+  std::filesystem::path mirrors;
+  /// Canonical form of a URL, or the rule it breaks.
+  std::function<result<std::string>(const std::string& url)> canonical_url;
+  std::function<bool(const std::string& url)> is_local;
+  /// Whether a namespace has a CA bundle Secret: then even anonymous remotes are its own.
+  std::function<bool(const std::string& ns)> has_ca_bundle;
+  std::function<void()> first_list_applied;
+  std::chrono::milliseconds restart_initial{1'000};
+  std::chrono::milliseconds restart_max{300'000};
+  std::chrono::milliseconds consistency_interval{600'000}; ///< RepoSyncFrequency
+  std::chrono::milliseconds store_timeout{120'000};
+};
+
+struct supervisor_state {
+  static constexpr const char* name = "supervisor";
+
+  struct remote_entry {
+    remote_actor handle;
+    std::map<std::string, std::string> members; ///< uid -> branch
+  };
+  struct entry {
+    repository_object_ptr object;
+    repository_actor handle; ///< null while waiting for a restart
+    std::optional<remote_identity> remote;
+    bool stopping = false;
+    repository_object_ptr successor; ///< a new object of the same key that waits for the old one's end
+    bool first_done = false;
+    bool first_ok = false;
+    unsigned restarts = 0; ///< in a row
+    std::uint64_t restart_epoch = 0;
+    std::vector<std::string> conflicts;
+  };
+
+  supervisor_deps deps;
+  cell_ptr cell;
+  std::map<object_key, entry> entries;
+  std::map<remote_identity, remote_entry> remotes;
+  std::unordered_map<caf::actor_addr, object_key> running;
+  std::unordered_map<caf::actor_addr, remote_identity> running_remotes;
+  std::optional<std::map<std::string, durable_state>> restored; ///< by uid; taken by whoever spawns first
+  bool restoring = false;
+  std::shared_ptr<const std::vector<repository_object>> waiting_list; ///< arrived before the durable states
+  std::vector<msg::repository_changed> waiting_changes;                 ///< and what came after it
+  bool listed = false;
+  bool conflicts_armed = false;
+  bool shutting_down = false;
+  std::vector<caf::typed_response_promise<msg::first_syncs>> waiting_first;
+};
+
+/// The desired set of this node (`supervisor_actor`): one repository actor per Repository object, one remote actor per remote that any of them uses. Level-triggered: a whole
+/// list is compared with what runs; an unexpected death is answered with a restart after a backoff.
+supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, supervisor_deps deps);
+
+} // namespace veranda

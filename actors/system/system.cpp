@@ -1,0 +1,454 @@
+#include "actors/system/system.hpp"
+
+#include "actors/api/api_bridge.hpp"
+#include "actors/cache_writer/cache_writer.hpp"
+#include "actors/common/dump.hpp"
+#include "actors/common/guard.hpp"
+#include "actors/http/http.hpp"
+#include "actors/logic/ownership.hpp"
+#include "actors/object_store/object_store.hpp"
+#include "actors/status_writer/status_writer.hpp"
+#include "actors/watcher/manifest_follower.hpp"
+#include "actors/watcher/watcher.hpp"
+#include "actors/workers/worker_pool.hpp"
+#include "adapters/codec/repository_codec.hpp"
+#include "adapters/kpt/decoder.hpp"
+#include "adapters/source/store_source.hpp"
+#include "adapters/store/data_dir.hpp"
+#include "adapters/store/sqlite_object_store.hpp"
+#include "adapters/store/sqlite_package_cache.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <mutex>
+#include <random>
+
+namespace veranda {
+
+namespace {
+
+constexpr const char* repositories_resource = "repositories.config.porch.kpt.dev";
+constexpr std::size_t listers = 2; ///< child processes that list local remotes at once
+
+struct caf_config : caf::actor_system_config {
+  caf_config() {
+    set("scheduler.policy", caf::atom("sharing"));
+    set("scheduler.max-throughput", 300U);
+  }
+};
+
+git::transport_limits limits_of(const config::settings& s, std::chrono::milliseconds total) {
+  git::transport_limits limits;
+  limits.connect_timeout = s.connect_timeout;
+  limits.total_timeout = total;
+  limits.max_pack_bytes = s.max_pack_bytes;
+  limits.allow_plaintext_credentials = s.allow_plaintext_credentials;
+  return limits;
+}
+
+/// Everything outside the actors, shared with them.
+struct adapters {
+  std::unique_ptr<store::data_dir_lock> data;
+  std::string token;
+  std::shared_ptr<git::git_client> git;
+  std::shared_ptr<git::listing_engine> listings;
+  std::shared_ptr<secrets::secret_files> secret_files = std::make_shared<secrets::secret_files>();
+  std::shared_ptr<secrets::secret_source> secrets;
+  std::shared_ptr<source::manifest_directory> manifests; ///< null without a directory
+  std::shared_ptr<store::object_store> objects;
+};
+
+class real_system final : public running_system {
+public:
+  real_system(config::settings settings, system_hooks hooks) : settings_(std::move(settings)), hooks_(std::move(hooks)) {}
+  ~real_system() override { shut_down(); }
+
+  result<void> start() {
+    if (auto opened = open_adapters(); !opened)
+      return opened;
+    env_.wall_now = [] { return std::chrono::system_clock::now(); };
+    env_.seed = std::random_device{}();
+    env_.cells = std::make_shared<cell_registry>();
+    telemetry_ = std::make_shared<metric_telemetry>(metric_telemetry::options{VERANDA_VERSION, env_.wall_now(), settings_.metrics_max_repositories}, env_.cells);
+    env_.telemetry = telemetry_;
+    system_ = std::make_unique<caf::actor_system>(config_);
+    spawn_writers();
+    spawn_workers();
+    spawn_supervisor();
+    spawn_readers();
+    watch_essentials();
+    return settings_.once ? result<void>{} : start_api();
+  }
+
+  std::uint16_t port() const override { return api_ ? api_->port() : std::uint16_t{0}; }
+  const cell_registry& cells() const override { return *env_.cells; }
+
+  std::vector<source::manifest_problem> manifest_problems() const override {
+    std::lock_guard lock{problems_mutex_};
+    return problems_;
+  }
+
+  result<std::unique_ptr<store::object_store_reader>> open_objects() const override { return store::open_object_store_reader(objects_file()); }
+  result<std::unique_ptr<store::package_cache_reader>> open_cache() const override { return store::open_package_cache_reader(cache_file()); }
+
+  std::optional<msg::first_syncs> wait_first_syncs(const std::function<bool()>& give_up) override {
+    caf::scoped_actor self{*system_};
+    std::optional<msg::first_syncs> sums;
+    bool ended = false;
+    while (!ended && !give_up()) {
+      self->request(supervisor_, std::chrono::milliseconds{200}, msg::await_first_syncs{})
+        .receive([&](const msg::first_syncs& s) { sums = s, ended = true; }, [&](caf::error& e) { ended = !(e == caf::sec::request_timeout); });
+    }
+    if (sums)
+      flush_status(self);
+    return sums;
+  }
+
+  void reload(const config::settings& settings) override {
+    log::set_level(log::parse_level(settings.log_level));
+    if (!api_)
+      return;
+    if (auto reloaded = api_->reload_certificate(); !reloaded)
+      log::warn("api", "the TLS certificate was not reloaded; the old one stays", {{"err", describe(reloaded.error())}});
+  }
+
+  void shut_down() override {
+    if (std::exchange(down_, true) || !system_)
+      return;
+    stopping_ = true;
+    const auto deadline = std::chrono::steady_clock::now() + settings_.shutdown_deadline;
+    if (api_)
+      api_->stop();
+    {
+      caf::scoped_actor self{*system_};
+      stop(self, follower_, deadline);
+      stop(self, watcher_, deadline);
+      stop(self, supervisor_, deadline);
+      stop(self, pool_, deadline);
+      stop(self, listers_, deadline);
+      flush_status(self);
+      stop(self, status_, deadline);
+      parts_.listings->wake();
+      stop(self, http_, deadline);
+      stop(self, cache_, deadline);
+      stop(self, object_store_, deadline);
+    }
+    *commit_target_ = nullptr;
+    api_.reset();
+    if (system_->registry().running() == 0) {
+      system_.reset();
+    } else { // a worker hangs in a call that does not end: its thread must not outlive what it uses, so nothing is torn down
+      log::warn("system", "some actors did not end within the deadline; exiting without them");
+      (void)system_.release();
+    }
+  }
+
+private:
+  std::filesystem::path objects_file() const { return settings_.data_dir / "objects.db"; }
+  std::filesystem::path cache_file() const { return settings_.data_dir / "packages.db"; }
+
+  result<void> open_adapters() {
+    auto data = store::data_dir_lock::acquire(settings_.data_dir);
+    if (!data)
+      return data.error();
+    parts_.data = std::move(*data);
+    auto token = settings_.token_file.empty() ? parts_.data->api_token() : store::read_secret_file(settings_.token_file);
+    if (!token)
+      return token.error();
+    parts_.token = std::move(*token);
+    auto digest_key = parts_.data->secret_digest_key();
+    if (!digest_key)
+      return digest_key.error();
+    auto objects = open_object_store_or_set_aside();
+    if (!objects)
+      return objects.error();
+    parts_.objects = std::move(*objects);
+    if (auto cache = open_cache_or_set_aside(); !cache)
+      return cache.error();
+    else
+      first_cache_ = std::move(*cache);
+    parts_.git = git::make_git_client(limits_of(settings_, settings_.listing_timeout), limits_of(settings_, settings_.sync_deadline));
+    parts_.listings = git::make_listing_engine(limits_of(settings_, settings_.listing_timeout), settings_.max_connections);
+    const source::manifest_limits limits;
+    parts_.secrets = secrets::open_manifest_secrets({settings_.manifests, limits, *digest_key}, parts_.secret_files);
+    if (!settings_.manifests.empty())
+      parts_.manifests = source::open_manifest_directory(settings_.manifests, limits, *digest_key);
+    return {};
+  }
+
+  /// Objects come back from the manifest files; those made by the CLI alone are lost with a damaged file, and the log says so.
+  result<std::unique_ptr<store::object_store>> open_object_store_or_set_aside() const {
+    auto opened = store::open_object_store(objects_file(), [] { return std::chrono::system_clock::now(); });
+    if (opened || opened.error().code != ec::corrupt_cache)
+      return opened;
+    auto moved = store::move_aside(objects_file(), std::chrono::system_clock::now());
+    if (!moved)
+      return moved.error();
+    log::error("system", "the object store was damaged and moved aside; objects made by the CLI are lost", {{"file", moved->string()}});
+    return store::open_object_store(objects_file(), [] { return std::chrono::system_clock::now(); });
+  }
+
+  result<std::unique_ptr<store::package_cache>> open_cache_or_set_aside() const {
+    const auto now = [] { return std::chrono::system_clock::now(); };
+    auto opened = store::open_package_cache(cache_file(), now);
+    if (opened || opened.error().code != ec::corrupt_cache)
+      return opened;
+    auto moved = store::move_aside(cache_file(), now());
+    if (!moved)
+      return moved.error();
+    log::error("system", "the package cache was damaged and moved aside; it is rebuilt from the remotes", {{"file", moved->string()}});
+    return store::open_package_cache(cache_file(), now);
+  }
+
+  std::function<void()> committed() {
+    return [target = commit_target_] {
+      if (auto* api = target->load())
+        api->notify_changed();
+    };
+  }
+
+  void spawn_writers() {
+    object_store_ = system_->spawn<caf::detached>(object_store_writer, object_store_deps{env_, parts_.objects, committed()});
+    cache_writer_deps cache;
+    cache.env = env_;
+    cache.open = [this]() -> result<std::unique_ptr<store::package_cache>> {
+      if (first_cache_)
+        return std::move(first_cache_);
+      return open_cache_or_set_aside();
+    };
+    cache.read_states = [this]() -> result<std::vector<durable_state>> {
+      auto reader = open_cache();
+      if (!reader)
+        return reader.error();
+      return (*reader)->states();
+    };
+    cache.committed = committed();
+    cache_ = system_->spawn<caf::detached>(cache_writer, std::move(cache));
+    status_writer_deps status;
+    status.env = env_;
+    status.objects = object_store_;
+    status.encode = codec::encode_status;
+    status.resource = repositories_resource;
+    status_ = system_->spawn(status_writer, std::move(status));
+  }
+
+  void spawn_workers() {
+    auto tools = std::make_shared<job_tools>();
+    tools->git = parts_.git;
+    tools->secrets = parts_.secrets;
+    tools->open_cache = [this] { return open_cache(); };
+    tools->make_decoder = kpt::make_decoder;
+    tools->store_contents = [cache = cache_](auto batch, auto gate) { caf::anon_send(cache, msg::store_contents{std::move(batch), std::move(gate)}); };
+    tools->limits.max_resource_bytes = settings_.max_resource_bytes;
+    pool_ = spawn_pool("worker", worker_pool_state::name, settings_.max_concurrent_syncs, tools);
+    listers_ = spawn_pool("lister", "lister-pool", listers, tools);
+    http_ = system_->spawn<caf::detached>(http_listings, http_deps{env_, parts_.listings, parts_.secrets});
+  }
+
+  worker_pool_actor spawn_pool(const std::string& worker_kind, const std::string& kind, std::size_t slots, std::shared_ptr<const job_tools> tools) {
+    worker_pool_deps deps;
+    deps.env = env_;
+    deps.kind = kind;
+    deps.limits.slots = slots;
+    deps.limits.max_queued = settings_.max_queued_syncs;
+    deps.job_timeout = settings_.sync_deadline;
+    deps.spawn_worker = [env = env_, tools, worker_kind](worker_pool_actor::base* self, std::size_t index) {
+      return self->spawn<caf::detached>(worker, worker_deps{env, tools, worker_kind, std::to_string(index)});
+    };
+    return system_->spawn(worker_pool, std::move(deps));
+  }
+
+  void spawn_supervisor() {
+    supervisor_deps deps;
+    deps.env = env_;
+    deps.cache = cache_;
+    deps.pool = pool_;
+    deps.mirrors = settings_.data_dir / "mirrors";
+    deps.consistency_interval = settings_.repo_sync_frequency;
+    deps.canonical_url = [allow = settings_.allow_local](const std::string& url) { return git::canonical_url(url, allow); };
+    deps.is_local = [](const std::string& url) { return git::is_local(url); };
+    deps.has_ca_bundle = [files = parts_.secret_files](const std::string& ns) { return files->find({ns, ns + "-ca-bundle"}).has_value(); };
+    deps.first_list_applied = [flag = first_list_] { *flag = true; };
+    auto& repository = deps.repository;
+    repository.env = env_;
+    repository.cache = cache_;
+    repository.status = status_;
+    repository.sync_deadline = settings_.sync_deadline;
+    repository.listing_timeout = settings_.listing_timeout * 2 + std::chrono::seconds{20}; // may wait for the end of one that began too early
+    repository.machine.default_frequency = settings_.repo_sync_frequency;
+    repository.machine.health_check_frequency = settings_.once ? std::chrono::milliseconds{0} : settings_.health_check_frequency;
+    repository.machine.full_compare_interval = settings_.full_compare_interval;
+    repository.machine.time_zone = settings_.time_zone;
+    repository.machine.spread = 0.5;
+    auto& remote = deps.remote;
+    remote.env = env_;
+    remote.http = http_;
+    remote.wake_http = [engine = parts_.listings] { engine->wake(); };
+    remote.listers = listers_;
+    remote.pool = pool_;
+    remote.listing_timeout = settings_.listing_timeout;
+    remote.job_timeout = settings_.sync_deadline + std::chrono::minutes{1};
+    supervisor_ = system_->spawn(supervisor, std::move(deps));
+  }
+
+  /// The manifests are in the object store before the first list, so that "ready" means all of them.
+  void spawn_readers() {
+    if (!parts_.manifests) {
+      spawn_watcher();
+      return;
+    }
+    auto reader = open_objects();
+    if (!reader) {
+      log::error("system", "the object store cannot be read", {{"err", describe(reader.error())}});
+      return;
+    }
+    manifest_follower_deps deps;
+    deps.env = env_;
+    deps.directory = parts_.manifests;
+    deps.objects_reader = std::move(*reader);
+    deps.secrets = parts_.secret_files;
+    deps.merge = logic::merge_managed;
+    deps.objects = object_store_;
+    deps.supervisor = supervisor_;
+    deps.first_applied = [this] { spawn_watcher(); };
+    deps.problems = [this](const std::vector<source::manifest_problem>& problems) {
+      std::lock_guard lock{problems_mutex_};
+      problems_ = problems;
+    };
+    follower_ = system_->spawn<caf::detached>(manifest_follower, std::move(deps));
+  }
+
+  void spawn_watcher() {
+    auto reader = open_objects();
+    if (!reader) {
+      log::error("system", "the object store cannot be read", {{"err", describe(reader.error())}});
+      return;
+    }
+    std::lock_guard lock{watcher_mutex_};
+    if (stopping_)
+      return;
+    watcher_ = system_->spawn<caf::detached>(watcher, watcher_deps{env_, source::open_store_source(std::move(*reader)), supervisor_});
+    is_essential(watcher_, watcher_state::name);
+  }
+
+  /// The deaths that end the process.
+  template <class Handle>
+  void is_essential(const Handle& handle, const char* kind) {
+    caf::actor_cast<caf::abstract_actor*>(handle)->attach_functor([this, kind](const caf::error&) {
+      if (!stopping_ && hooks_.fatal)
+        hooks_.fatal(kind);
+    });
+  }
+
+  void watch_essentials() {
+    is_essential(supervisor_, supervisor_state::name);
+    is_essential(cache_, cache_writer_state::name);
+    is_essential(status_, status_writer_state::name);
+    is_essential(object_store_, object_store_state::name);
+    is_essential(pool_, worker_pool_state::name);
+    is_essential(http_, http_state::name);
+    if (follower_)
+      is_essential(follower_, manifest_follower_state::name);
+  }
+
+  result<void> start_api() {
+    api::api_settings s;
+    s.address = settings_.listen_address;
+    s.port = settings_.listen_port;
+    s.token = parts_.token;
+    s.tls_certificate_file = settings_.tls_certificate.string();
+    s.tls_key_file = settings_.tls_key.string();
+    api::api_dependencies deps;
+    deps.open_cache = [this] { return or_null(open_cache()); };
+    deps.open_objects = [this] { return or_null(open_objects()); };
+    deps.writer = make_object_writer(*system_, object_store_);
+    deps.livez = [] { return api::probe{true, "[+]ping ok\n"}; };
+    deps.readyz = [this] { return readyz(); };
+    deps.metrics = [this] { return telemetry_->render(env_.wall_now()); };
+    deps.dump = [this](const std::string& name, bool deep) -> result<std::string> {
+      auto text = dump_json(*env_.cells, env_.wall_now(), name);
+      return deep ? add_deep_state(*system_, supervisor_, name, std::move(text)) : result<std::string>{std::move(text)};
+    };
+    deps.log = [](const std::string& line) { log::debug("api", line); };
+    auto started = api::start_api_server(s, std::move(deps));
+    if (!started)
+      return started.error();
+    api_ = std::move(*started);
+    *commit_target_ = api_.get();
+    return {};
+  }
+
+  template <class T>
+  static std::unique_ptr<T> or_null(result<std::unique_ptr<T>> opened) {
+    return opened ? std::move(*opened) : nullptr;
+  }
+
+  api::probe readyz() const {
+    const bool listed = *first_list_;
+    api::probe p{listed, "[+]settings ok\n[+]stores ok\n"};
+    p.text += listed ? "[+]repositories ok\n" : "[-]repositories: the first list has not been applied yet\n";
+    const auto problems = manifest_problems();
+    if (!problems.empty())
+      p.text += "[!]manifests: " + std::to_string(problems.size()) + " problems, the first: " + source::describe(problems.front()) + "\n";
+    return p;
+  }
+
+  void flush_status(caf::scoped_actor& self) {
+    self->request(status_, std::chrono::seconds{5}, msg::flush_status{}).receive([](bool) {}, [](caf::error& e) {
+      log::warn("system", "some statuses may not be written", {{"err", describe(to_failure(e))}});
+    });
+  }
+
+  /// Asks an actor to end and waits for it until the deadline.
+  template <class Handle>
+  void stop(caf::scoped_actor& self, Handle& handle, std::chrono::steady_clock::time_point deadline) {
+    if (!handle)
+      return;
+    self->monitor(handle);
+    exit_now(handle, caf::exit_reason::user_shutdown);
+    const auto left = std::max(deadline - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{std::chrono::milliseconds{100}});
+    self->receive([](const caf::down_msg&) {}, caf::after(std::chrono::duration_cast<std::chrono::milliseconds>(left)) >> [] {});
+    handle = nullptr;
+  }
+
+  const config::settings settings_;
+  const system_hooks hooks_;
+  adapters parts_;
+  std::unique_ptr<store::package_cache> first_cache_;
+  runtime_env env_;
+  std::shared_ptr<metric_telemetry> telemetry_;
+  std::shared_ptr<std::atomic<bool>> first_list_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<std::atomic<api::api_server*>> commit_target_ = std::make_shared<std::atomic<api::api_server*>>(nullptr);
+  mutable std::mutex problems_mutex_;
+  std::vector<source::manifest_problem> problems_;
+  std::mutex watcher_mutex_;
+  std::atomic<bool> stopping_{false};
+  bool down_ = false;
+  caf_config config_;
+  std::unique_ptr<caf::actor_system> system_;
+  object_store_actor object_store_;
+  cache_writer_actor cache_;
+  status_writer_actor status_;
+  worker_pool_actor pool_;
+  worker_pool_actor listers_;
+  http_actor http_;
+  supervisor_actor supervisor_;
+  manifest_follower_actor follower_;
+  watcher_actor watcher_;
+  std::unique_ptr<api::api_server> api_;
+};
+
+} // namespace
+
+result<std::unique_ptr<running_system>> start_system(const config::settings& settings, system_hooks hooks) {
+  auto system = std::make_unique<real_system>(settings, std::move(hooks));
+  if (auto started = system->start(); !started)
+    return started.error();
+  return std::unique_ptr<running_system>{std::move(system)};
+}
+
+} // namespace veranda

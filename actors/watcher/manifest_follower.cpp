@@ -1,0 +1,151 @@
+#include "actors/watcher/manifest_follower.hpp"
+
+#include "actors/common/guard.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+namespace veranda {
+
+namespace {
+
+constexpr const char* kind = manifest_follower_state::name;
+using self_ptr = manifest_follower_actor::stateful_pointer<manifest_follower_state>;
+
+constexpr const char* repositories = "repositories.config.porch.kpt.dev";
+constexpr const char* secrets_resource = "secrets";
+
+void next_write(self_ptr self);
+
+result<std::vector<store::stored_object>> live_objects(store::object_store_reader& reader) {
+  std::vector<store::stored_object> all;
+  for (const auto* resource : {repositories, secrets_resource}) {
+    auto listed = reader.list(resource, {});
+    if (!listed)
+      return listed.error();
+    all.insert(all.end(), std::make_move_iterator(listed->items.begin()), std::make_move_iterator(listed->items.end()));
+  }
+  return all;
+}
+
+/// Says what is new among the problems, and what is mended.
+void report(manifest_follower_state& st, const std::vector<source::manifest_problem>& problems) {
+  std::set<source::manifest_problem> now{problems.begin(), problems.end()};
+  for (const auto& p : now)
+    if (!st.problems.contains(p))
+      log::warn(kind, source::describe(p), {{"file", p.file}});
+  for (const auto& p : st.problems)
+    if (!now.contains(p))
+      log::info(kind, "mended: " + source::describe(p), {{"file", p.file}});
+  st.problems = std::move(now);
+  if (st.deps.problems)
+    st.deps.problems(problems);
+  st.deps.env.telemetry->manifest_problems(st.problems.size());
+  st.cell->set_detail("problems", std::to_string(st.problems.size()));
+  st.cell->set_last_error(st.problems.empty() ? "" : source::describe(*st.problems.begin()));
+}
+
+/// Tells the supervisor which Secrets are not what they were. Their digests are keyed; the bytes stay in their files.
+void notice_secrets(self_ptr self, const source::manifest_state& scanned) {
+  auto& st = self->state;
+  st.deps.secrets->update(scanned);
+  std::map<object_key, std::string> versions;
+  for (const auto& object : scanned.objects)
+    if (object.resource == secrets_resource)
+      versions.emplace(object.key, object.json);
+  if (!st.first) {
+    for (const auto& [key, version] : versions)
+      if (const auto old = st.secret_versions.find(key); old == st.secret_versions.end() || old->second != version)
+        self->send(st.deps.supervisor, msg::secret_changed{key});
+    for (const auto& [key, version] : st.secret_versions)
+      if (!versions.contains(key))
+        self->send(st.deps.supervisor, msg::secret_changed{key});
+  }
+  st.secret_versions = std::move(versions);
+}
+
+void again(self_ptr self, std::chrono::milliseconds delay) {
+  if (delay.count() == 0)
+    self->send(self, msg::continue_reading{});
+  else
+    self->delayed_send(self, delay, msg::continue_reading{});
+}
+
+void plan_failed(self_ptr self, const failure& why) {
+  log::warn(kind, "the manifest directory could not be applied; trying again", {{"err", describe(why)}});
+  self->state.look = true;
+  again(self, self->state.deps.retry);
+}
+
+void plan_done(self_ptr self) {
+  auto& st = self->state;
+  if (std::exchange(st.failed, false)) {
+    st.look = true;
+    again(self, st.deps.retry);
+    return;
+  }
+  if (std::exchange(st.first, false) && st.deps.first_applied)
+    st.deps.first_applied();
+  again(self, std::chrono::milliseconds{0});
+}
+
+msg::write_object to_message(source::manifest_write&& w) {
+  using enum msg::object_operation;
+  const auto operation = w.kind == source::write_kind::create ? create : w.kind == source::write_kind::update ? update : remove;
+  return {operation, std::move(w.resource), std::move(w.key), {}, std::move(w.json)};
+}
+
+void next_write(self_ptr self) {
+  auto& st = self->state;
+  if (st.writes.empty()) {
+    plan_done(self);
+    return;
+  }
+  auto write = to_message(std::move(st.writes.front()));
+  st.writes.pop_front();
+  self->request(st.deps.objects, st.deps.write_timeout, std::move(write))
+    .then([self](const msg::stored_object_ptr&) { next_write(self); },
+          [self](caf::error& e) { // a race with the CLI, or the disk: the next plan sees what is there
+            const auto why = to_failure(e);
+            log::warn(kind, "an object from the manifest directory could not be written; trying again", {{"err", describe(why)}});
+            self->state.failed = true;
+            next_write(self);
+          });
+}
+
+void look(self_ptr self) {
+  auto& st = self->state;
+  if (!std::exchange(st.look, false) && !st.deps.directory->wait(st.deps.slice)) {
+    again(self, std::chrono::milliseconds{0});
+    return;
+  }
+  const auto scanned = st.deps.directory->scan();
+  notice_secrets(self, scanned);
+  auto live = live_objects(*st.deps.objects_reader);
+  if (!live) {
+    plan_failed(self, live.error());
+    return;
+  }
+  auto plan = source::plan(scanned, *live, st.deps.merge);
+  report(st, plan.problems);
+  st.cell->set_detail("objects", std::to_string(scanned.objects.size()));
+  st.writes.assign(std::make_move_iterator(plan.writes.begin()), std::make_move_iterator(plan.writes.end()));
+  next_write(self);
+}
+
+} // namespace
+
+manifest_follower_actor::behavior_type manifest_follower(self_ptr self, manifest_follower_deps deps) {
+  install_default_handlers(self, kind);
+  self->state.deps = std::move(deps);
+  self->state.cell = self->state.deps.env.cells->add(kind);
+  self->send(self, msg::continue_reading{});
+  return {
+    [self](const msg::continue_reading&) {
+      const handling h{*self->state.cell, "continue_reading", self->mailbox().size()};
+      look(self);
+    },
+  };
+}
+
+} // namespace veranda

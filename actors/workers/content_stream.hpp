@@ -1,0 +1,37 @@
+#pragma once
+
+#include "actors/workers/worker.hpp"
+
+#include <unordered_set>
+
+namespace veranda {
+
+/// Streams what the store lacks of some packages: batches of at most 1 MiB, at most four unacknowledged.
+class content_stream {
+public:
+  content_stream(const job_tools& tools, store::package_cache_reader& cache, logic::object_reader& objects, const cancel_token& cancel)
+      : tools_(tools), cache_(cache), objects_(objects), cancel_(cancel) {}
+
+  /// Sends the trees and blobs of these revisions that are not stored yet. What cannot be kept is added to `bad`.
+  result<void> send(const std::vector<package_revision>& revisions, std::vector<bad_item>& bad);
+  /// Waits until everything is stored.
+  result<void> finish();
+  [[nodiscard]] std::uint64_t sent_bytes() const noexcept { return sent_bytes_; }
+
+private:
+  result<void> send_trees(const std::vector<oid>& trees, std::vector<bad_item>& bad);
+  result<void> send_blobs(const std::vector<oid>& blobs);
+  result<void> flush();
+
+  const job_tools& tools_;
+  store::package_cache_reader& cache_;
+  logic::object_reader& objects_;
+  const cancel_token& cancel_;
+  std::shared_ptr<msg::content_gate> gate_ = std::make_shared<msg::content_gate>(4);
+  store::content_batch batch_;
+  std::size_t batch_bytes_ = 0;
+  std::unordered_set<oid> seen_blobs_;
+  std::uint64_t sent_bytes_ = 0;
+};
+
+} // namespace veranda

@@ -1,0 +1,155 @@
+#include "actors/workers/worker_pool.hpp"
+
+#include "actors/common/endpoint.hpp"
+#include "actors/common/guard.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+namespace veranda {
+
+namespace {
+
+using self_ptr = worker_pool_actor::stateful_pointer<worker_pool_state>;
+
+void pump(self_ptr self);
+
+void show(worker_pool_state& st) {
+  const auto waiting = st.queue->waiting();
+  st.cell->set_in_flight(static_cast<std::uint32_t>(st.busy.size()));
+  st.cell->set_detail("waiting", std::to_string(waiting));
+  st.cell->set_detail("replaced", std::to_string(st.replaced));
+  if (st.deps.kind == worker_pool_state::name)
+    st.deps.env.telemetry->queue(waiting, st.busy.size());
+}
+
+worker_pool_state::busy_worker new_worker(self_ptr self) {
+  auto& st = self->state;
+  const auto index = st.next_index++;
+  return {st.deps.spawn_worker(self, index), index};
+}
+
+/// Takes the job off the books and gives its worker back, or another one when this one cannot be trusted to be free.
+std::optional<worker_pool_state::pending> job_ended(self_ptr self, std::uint64_t id, bool worker_is_free) {
+  auto& st = self->state;
+  auto job = st.jobs.extract(id);
+  if (!job)
+    return std::nullopt;
+  st.queue->done(id);
+  if (auto worker = st.busy.extract(id)) {
+    if (worker_is_free) {
+      st.idle.push_back(std::move(worker.mapped()));
+    } else {
+      ++st.replaced;
+      exit_now(worker.mapped().handle, caf::exit_reason::user_shutdown);
+      st.idle.push_back(new_worker(self));
+    }
+  }
+  return std::move(job.mapped());
+}
+
+void on_result(self_ptr self, std::uint64_t id, const msg::job_result& r) {
+  if (auto job = job_ended(self, id, true))
+    job->promise.deliver(r);
+  pump(self);
+}
+
+void on_error(self_ptr self, std::uint64_t id, caf::error& e) {
+  const auto why = to_failure(e);
+  const bool lost = e == caf::sec::request_receiver_down || why.code == ec::internal; // an exception ended the worker
+  if (auto job = job_ended(self, id, !lost))
+    job->promise.deliver(std::move(e));
+  pump(self);
+}
+
+void start(self_ptr self, std::uint64_t id) {
+  auto& st = self->state;
+  auto& job = st.jobs.at(id);
+  st.deps.env.telemetry->queue_wait(self->clock().now() - job.queued);
+  auto worker = std::move(st.idle.front());
+  st.idle.pop_front();
+  st.busy.emplace(id, worker);
+  const auto left = job.job.cancel->deadline == std::chrono::steady_clock::time_point::max()
+                      ? st.deps.job_timeout
+                      : std::chrono::duration_cast<std::chrono::milliseconds>(job.job.cancel->deadline - std::chrono::steady_clock::now());
+  const auto patience = std::max(left, std::chrono::milliseconds{0}) + st.deps.grace;
+  self->delayed_send(self, patience, msg::worker_overdue{id});
+  self->request(worker.handle, patience + st.deps.grace, job.job)
+    .then([self, id](const msg::job_result& r) { on_result(self, id, r); }, [self, id](caf::error& e) { on_error(self, id, e); });
+}
+
+void pump(self_ptr self) {
+  auto& st = self->state;
+  while (!st.idle.empty()) {
+    const auto next = st.queue->pop();
+    if (!next)
+      break;
+    if (const auto& job = st.jobs.at(next->id); job.job.cancel->expired()) {
+      if (auto ended = job_ended(self, next->id, true))
+        ended->promise.deliver(to_error({ended->job.cancel->reason(), "stopped while it waited for a worker", {}, {}, {}}));
+      continue;
+    }
+    start(self, next->id);
+  }
+  show(st);
+}
+
+/// Past its deadline and grace: the worker hangs in a call that does not look at its token.
+void on_overdue(self_ptr self, std::uint64_t id) {
+  auto& st = self->state;
+  if (!st.busy.contains(id))
+    return;
+  if (auto job = job_ended(self, id, false)) {
+    job->job.cancel->stop = true;
+    log::error(worker_pool_state::name, "a worker did not come back from its job and was replaced", {{"remote", job->job.remote.url}});
+    job->promise.deliver(to_error({ec::timed_out, "the job did not end after its deadline", job->job.remote.url, {}, {}}));
+  }
+  pump(self);
+}
+
+caf::result<msg::job_result> on_job(self_ptr self, const msg::job& m) {
+  auto& st = self->state;
+  auto promise = self->make_response_promise<msg::job_result>();
+  const auto id = ++st.next_id;
+  const auto answer = st.queue->push({id, m.sync.key.ns, host_of(m.remote.url), m.sync.user});
+  if (answer != logic::admission_answer::accepted)
+    return to_error({ec::overloaded, "the queue of syncs is full", m.remote.url, {}, {}});
+  auto& job = st.jobs[id];
+  job = {m, promise, self->clock().now()};
+  job.job.id = id;
+  pump(self);
+  return promise;
+}
+
+} // namespace
+
+worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps deps) {
+  install_default_handlers(self, worker_pool_state::name);
+  auto& st = self->state;
+  st.deps = std::move(deps);
+  st.cell = st.deps.env.cells->add(st.deps.kind);
+  st.queue.emplace(st.deps.limits);
+  for (std::size_t i = 0; i < st.deps.limits.slots; ++i)
+    st.idle.push_back(new_worker(self));
+  self->set_exit_handler([self](caf::exit_msg& m) {
+    for (auto& [id, job] : self->state.jobs)
+      job.job.cancel->stop = true;
+    for (auto& [id, worker] : self->state.busy)
+      exit_now(worker.handle, caf::exit_reason::user_shutdown);
+    for (auto& worker : self->state.idle)
+      exit_now(worker.handle, caf::exit_reason::user_shutdown);
+    self->quit(m.reason);
+  });
+  return {
+    [self](const msg::job& m) -> caf::result<msg::job_result> {
+      const handling h{*self->state.cell, "job", self->mailbox().size()};
+      return on_job(self, m);
+    },
+    [self](const msg::worker_overdue& m) {
+      const handling h{*self->state.cell, "worker_overdue", self->mailbox().size()};
+      on_overdue(self, m.job_id);
+    },
+  };
+}
+
+} // namespace veranda

@@ -1,0 +1,122 @@
+#include "actors/common/log.hpp"
+#include "actors/system/system.hpp"
+#include "tools/verandad/once.hpp"
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr int exit_settings = 2;
+constexpr int exit_in_use = 3;
+constexpr int exit_fatal = 70; ///< an actor the process cannot live without has ended (sysexits' EX_SOFTWARE)
+
+/// Blocks the signals that end or reload the process, so that every thread made later leaves them to `main`.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int s : {SIGTERM, SIGINT, SIGHUP})
+    sigaddset(&set, s);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+std::atomic<bool> fatal_death{false};
+
+/// Waits for a signal, at most `slice`; 0 when none came.
+int wait_for_signal(const sigset_t& set, std::chrono::milliseconds slice) {
+  const timespec wait{static_cast<time_t>(slice.count() / 1000), static_cast<long>(slice.count() % 1000) * 1'000'000L};
+  const int s = sigtimedwait(&set, nullptr, &wait);
+  return s < 0 ? 0 : s;
+}
+
+int report(const std::vector<veranda::failure>& problems) {
+  for (const auto& p : problems)
+    std::cerr << "verandad: " << veranda::describe(p) << "\n";
+  std::cerr << "verandad: see verandad --help\n";
+  return exit_settings;
+}
+
+int exit_code_of(const veranda::failure& why) {
+  switch (why.code) {
+  case veranda::ec::conflict: return exit_in_use;
+  case veranda::ec::invalid_spec:
+  case veranda::ec::unsupported: return exit_settings;
+  default: return 1;
+  }
+}
+
+/// Serves until a signal says otherwise.
+int serve(veranda::running_system& system, const veranda::config::settings& settings, const std::vector<std::string>& arguments,
+          const std::vector<std::string>& environment, const sigset_t& signals) {
+  const std::string scheme = settings.tls_certificate.empty() ? "http" : "https";
+  veranda::log::info("verandad", "serving", {{"url", scheme + "://" + settings.listen_address + ":" + std::to_string(system.port())},
+                                             {"data", settings.data_dir.string()},
+                                             {"manifests", settings.manifests.string()},
+                                             {"version", VERANDA_VERSION}});
+  for (;;) {
+    const int s = wait_for_signal(signals, std::chrono::milliseconds{500});
+    if (fatal_death)
+      return exit_fatal;
+    if (s == SIGHUP) {
+      auto again = veranda::config::parse(arguments, environment);
+      if (again.problems.empty())
+        system.reload(again.value);
+      else
+        veranda::log::warn("verandad", "settings were not reloaded", {{"err", veranda::describe(again.problems.front())}});
+    } else if (s != 0) {
+      veranda::log::info("verandad", "stopping", {{"signal", strsignal(s)}});
+      return 0;
+    }
+  }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  const auto signals = block_signals();
+  umask(077);
+  const std::vector<std::string> arguments{argv + 1, argv + argc};
+  std::vector<std::string> environment;
+  for (char** e = environ; *e != nullptr; ++e)
+    environment.emplace_back(*e);
+  auto parsed = veranda::config::parse(arguments, environment);
+  if (parsed.help) {
+    std::cout << veranda::config::help_text();
+    return 0;
+  }
+  if (parsed.version) {
+    std::cout << "verandad " VERANDA_VERSION "\n";
+    return 0;
+  }
+  if (!parsed.problems.empty())
+    return report(parsed.problems);
+  const auto& settings = parsed.value;
+  veranda::log::start(settings.log_format == veranda::config::log_format::json, veranda::log::parse_level(settings.log_level));
+  int code = 0;
+  {
+    auto started = veranda::start_system(settings, {[](const std::string& kind) {
+                                           veranda::log::error("verandad", "an actor that the process cannot live without has ended", {{"actor", kind}});
+                                           fatal_death = true;
+                                         }});
+    if (!started) {
+      std::cerr << "verandad: " << veranda::describe(started.error()) << "\n";
+      code = exit_code_of(started.error());
+    } else {
+      auto& system = **started;
+      code = settings.once ? veranda::run_once(system, [&] { return fatal_death || wait_for_signal(signals, std::chrono::milliseconds{0}) != 0; })
+                           : serve(system, settings, arguments, environment, signals);
+      system.shut_down();
+    }
+  }
+  veranda::log::stop();
+  return code;
+}
