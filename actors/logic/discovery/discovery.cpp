@@ -21,6 +21,7 @@ public:
   discoverer(const discovery_request& request, session& s) : request_(request), s_(s), history_(s), trees_(s) {}
 
   result<discovery_result> run() {
+    found_.reserve(request_.refs->refs.size());
     read_deletion_proposals();
     if (auto done = take_branch(); !done)
       return std::move(done).error();

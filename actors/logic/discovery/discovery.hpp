@@ -67,11 +67,13 @@ private:
 [[nodiscard]] sync_basis basis_of(const ref_table& refs, const object_key& key, const repository_spec& spec);
 
 /// Finds every package revision of porch-behaviour section 4 in one pass that reads each commit once. A missing object fails the whole with
-/// `not_found` (the caller refetches); anything else bad about one item isolates that item. `cancelled`/`timed_out` when the token says so.
+/// `not_found` (the caller refetches), a damaged store with the reader's own code, a branch whose tip is no commit with `unsupported`; anything
+/// else bad about one item isolates that item. `cancelled`/`timed_out` when the token says so.
 [[nodiscard]] result<discovery_result> discover(const discovery_request& request, object_reader& reader, package_decoder& decoder,
                                                 discovery_index& index, const cancel_token& cancel);
 
 /// Lists the files of one package tree (4.8 Resources): blobs below it, symlinks as files holding their target, submodules skipped.
+/// What is left out or not kept goes to `bad`, named by its path within the package.
 [[nodiscard]] result<package_tree> list_package(const oid& tree, object_reader& reader, const discovery_limits& limits, std::vector<bad_item>& bad);
 
 } // namespace veranda::logic
