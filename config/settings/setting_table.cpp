@@ -181,7 +181,7 @@ std::vector<setting> make_table() {
            &settings::data_dir),
       {"listen", "ADDR:PORT", "Address of the HTTP API, probes and metrics. Port 0 takes a free one. An address other than loopback needs TLS.",
        "must be an IP address (IPv6 in brackets) and a port, such as 127.0.0.1:7878 or [::1]:7878", assign_listen, show_listen},
-      path("token-file", "FILE", "Token that API clients must show. Made with mode 0600 when it is missing.", &settings::token_file),
+      path("token-file", "FILE", "File with the token that API clients must show. The default one is made with mode 0600 at the first start.", &settings::token_file),
       path("tls-certificate", "FILE", "Certificate chain (PEM) of the listener.", &settings::tls_certificate),
       path("tls-key", "FILE", "Private key (PEM) of the listener.", &settings::tls_key),
       flag("once", "Give every repository that is not suspended one sync, print a table and exit: 0 all ready, 1 any error, 2 bad settings, 3 data directory in use.",

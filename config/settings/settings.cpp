@@ -193,7 +193,6 @@ private:
         problem("flag --data-dir", "not given: must be a directory when neither XDG_DATA_HOME nor HOME is set");
       }
     }
-    if (s.token_file.empty() && !s.data_dir.empty()) s.token_file = s.data_dir / "token";
   }
 
   bool failed(std::string_view name) const {

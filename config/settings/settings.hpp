@@ -19,7 +19,7 @@ struct settings {
   std::filesystem::path data_dir;  ///< `--data-dir`, default `$XDG_DATA_HOME/veranda` or `~/.local/share/veranda`
   std::string listen_address = "127.0.0.1"; ///< `--listen ADDR:PORT`
   std::uint16_t listen_port = 7878;
-  std::filesystem::path token_file; ///< `--token-file`; default `<data-dir>/token`, made at first start with mode 0600
+  std::filesystem::path token_file; ///< `--token-file`; empty: `<data-dir>/token`, made at first start with mode 0600
   std::filesystem::path tls_certificate, tls_key; ///< `--tls-certificate`, `--tls-key`
   bool once = false;
   std::chrono::milliseconds repo_sync_frequency{std::chrono::minutes{10}};
