@@ -14,7 +14,7 @@ class BadRemotes(Case):
         self.repository("empty")
         bare = self.repository("bare")
         bare.commit("main", {"README.md": "no packages here\n"})
-        server, locked = self.server(), self.server(users={"u": "secret"})
+        server, locked = self.server(), self.server(users={"u": "hunter-2-word"})
         rows = {
             "refused": (manifest("refused", f"http://127.0.0.1:{free_port()}/r.git"), "refused|connect"),
             "no-host": (manifest("no-host", "http://no-such-host.invalid/r.git"), "resolve|host"),
@@ -39,7 +39,7 @@ class BadRemotes(Case):
         good.publish("a", 2)
         daemon.cli("sync", "good", "--wait")
         self.assertIn("good.a.v2", daemon.revisions("good"))
-        self.assertNotIn("secret", daemon.log())
+        self.assertNotIn("hunter-2-word", daemon.log())
 
     def test_a_hanging_host_blocks_nobody(self):
         """A server that accepts and says nothing."""
