@@ -156,7 +156,7 @@ private:
     if (!data)
       return data.error();
     parts_.data = std::move(*data);
-    auto token = settings_.token_file.empty() ? parts_.data->api_token() : store::read_secret_file(settings_.token_file);
+    auto token = settings_.token_file.empty() ? parts_.data->api_token() : store::ensure_secret_file(settings_.token_file);
     if (!token)
       return token.error();
     parts_.token = std::move(*token);
