@@ -71,13 +71,20 @@ public:
       : view_(std::move(view)), options_(options), readers_(readers), position_(options.position), deadline_(steady::now() + options.life),
         next_bookmark_(steady::now() + bookmark_interval), selective_(!view_.labels.empty() || !view_.fields.empty()) {}
 
+  /// Before the answer's header goes: what a client does once it has the header counts as a change.
+  void begin() {
+    const auto objects = open_collection(*view_.kind, readers_);
+    const auto ok = objects ? start(**objects) : result<void>{objects.error()};
+    if (!ok)
+      broken_ = ok.error();
+  }
+
   step next() override {
+    if (broken_)
+      return failed(*broken_);
     auto objects = open_collection(*view_.kind, readers_);
     if (!objects)
       return failed(objects.error());
-    if (!started_)
-      if (const auto ok = start(**objects); !ok)
-        return failed(ok.error());
     if (next_initial_ < initial_.size())
       return send_initial(**objects);
     return send_changes(**objects);
@@ -86,7 +93,6 @@ public:
 private:
   /// Reads what there is now: to send it, or to know what the client must know already.
   result<void> start(collection& objects) {
-    started_ = true;
     if (!options_.from_now && !selective_)
       return {};
     const auto now = objects.list(view_.restrict_to, [&](object_view&& o) {
@@ -229,7 +235,7 @@ private:
   steady::time_point deadline_;
   steady::time_point next_bookmark_;
   bool selective_;
-  bool started_ = false;
+  std::optional<failure> broken_;
   bool columns_sent_ = false;
   bool owe_initial_end_ = false;
   std::vector<object_view> initial_;
@@ -280,7 +286,9 @@ reply watch_objects(const route& r, std::string_view accept, reader_pool& reader
   if (auto problem = parse_options(r, options))
     return std::move(*problem);
   reply out;
-  out.stream = std::make_unique<watch_body>(std::move(*view), options, readers);
+  auto body = std::make_unique<watch_body>(std::move(*view), options, readers);
+  body->begin();
+  out.stream = std::move(body);
   return out;
 }
 

@@ -285,16 +285,16 @@ BOOST_AUTO_TEST_CASE(a_client_that_does_not_read_is_cut_and_hinders_nobody) {
   s.cache.trees[oid{}] = {{package_file{"big.yaml", file_kind::regular, {}, 0}, std::string(1'000'000, 'x')}};
   for (int i = 1; i <= 60; ++i)
     s.cache.put("default", "r", "p", i);
-  std::vector<http_probe> slow;
+  std::vector<std::unique_ptr<http_probe>> slow;
   for (int i = 0; i < 6; ++i) {
-    slow.push_back(http_probe{s.server->port()});
-    slow.back().send("GET", resources);
+    slow.push_back(std::make_unique<http_probe>(s.server->port()));
+    slow.back()->send("GET", resources);
   }
   for (int i = 0; i < 20; ++i)
     BOOST_TEST(s.connect().ask("GET", revisions + "?limit=1").result_int() == 200U);
   std::this_thread::sleep_for(std::chrono::milliseconds{2500}); // longer than a write may take
   for (auto& c : slow)
-    BOOST_CHECK_THROW(c.receive(), boost::system::system_error);
+    BOOST_CHECK_THROW(c->receive(), boost::system::system_error);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_watch_begins_with_what_is_and_follows, running) {
