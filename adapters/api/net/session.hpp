@@ -238,6 +238,8 @@ private:
       keep_alive_ = false;
     body_ = std::move(r.stream);
     piece_ = std::move(r.body);
+    last_ = woken_ = settled_ = waiting_ = false; // the connection may have carried another stream before
+    wait_ = {};
     stream_head_.emplace();
     fill(*stream_head_, r);
     stream_head_->keep_alive(keep_alive_);
