@@ -122,6 +122,13 @@ result<git_url> network_url(std::string scheme, std::string_view rest) {
   return out;
 }
 
+/// A scheme that is worth repeating in a message; whatever else stands before `://` may be anything, a password too.
+std::string shown_scheme(const std::string& scheme) {
+  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
+  const bool plain = !scheme.empty() && scheme.size() <= 32 && scheme.find_first_not_of(allowed) == std::string::npos;
+  return plain ? "`" + scheme + "`" : "what stands before `://`";
+}
+
 } // namespace
 
 std::string git_url::text() const {
@@ -153,7 +160,7 @@ result<git_url> parse_git_url(std::string_view text) {
     const auto path = percent_decoded(rest.starts_with("localhost/") ? rest.substr(9) : rest);
     return path ? local_url(*path) : broken("the file URL is badly percent-encoded");
   }
-  if (scheme != "https" && scheme != "http" && scheme != "ssh") return broken("the scheme must be https, http or ssh");
+  if (scheme != "https" && scheme != "http" && scheme != "ssh") return broken("the scheme must be https, http or ssh, not " + shown_scheme(scheme));
   return network_url(std::move(scheme), rest);
 }
 
