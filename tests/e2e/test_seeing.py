@@ -60,28 +60,12 @@ class CommandLine(Case):
             self.assertIn(kind, text)
         self.assertIn("repository", self.running.cli("dump"))
 
-    def test_probes_need_no_token_and_the_api_does(self):
-        for path in ("/livez", "/readyz", "/metrics"):
-            self.assertEqual(self.running.http(path, headers={"Authorization": ""})[0], 200, path)
-        path = "/apis/config.porch.kpt.dev/v1alpha1/namespaces/default/repositories"
-        self.assertEqual(self.running.http(path)[0], 200)
-        self.assertEqual(self.running.http(path, headers={"Authorization": ""})[0], 401)
-        self.assertEqual(self.running.http(path, headers={"Authorization": "Bearer wrong"})[0], 401)
-        self.assertEqual(json.loads(self.running.http(path + "/none")[1])["kind"], "Status")
-        self.assertGreaterEqual(self.running.http(path, headers={"Host": "evil.example.org"})[0], 400)
-
     def test_metric_names_are_the_documented_ones(self):
         status, text = self.running.http("/metrics")
         live = set(re.findall(r"^# TYPE (\S+)", text, re.M))
         documented = set(re.findall(r"^\| `(veranda_\w+)", (REPOSITORY / "docs/metrics.md").read_text(), re.M))
         self.assertTrue(live)
         self.assertEqual(live, documented)
-
-    def test_suspended_is_not_synced(self):
-        self.write("s.yaml", manifest("s", self.remote.path).replace("  name: s\n", '  name: s\n  annotations:\n    veranda.dev/suspend: "true"\n'))
-        wait_for(lambda: self.running.repository("s"), "the object")
-        self.running.cli("sync", "r", "--wait")
-        self.assertEqual(self.running.revisions("s"), {})
 
 
 class Cron(unittest.TestCase):
@@ -104,29 +88,3 @@ class Cron(unittest.TestCase):
 def instant(text):
     import datetime
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-class Schedule(Case):
-    def test_cron_expression_decides_the_next_sync_the_moment_it_changes(self):
-        remote = self.repository("r")
-        remote.publish("a", 1)
-        self.write("r.yaml", manifest("r", remote.path))
-        daemon = self.daemon()
-        daemon.wait_condition("r", "Ready")
-        self.write("r.yaml", manifest("r", remote.path, schedule="0 0 1 1 *"))
-        status = wait_for(lambda: (s := daemon.repository("r")["status"]).get("nextFullSyncTime", "").endswith("-01-01T00:00:00Z") and s, "the cron time")
-        self.assertIn(status["nextFullSyncTime"], status["conditions"][0]["message"])
-
-    def test_run_once(self):
-        import datetime
-        remote = self.repository("r")
-        remote.publish("a", 1)
-        self.write("r.yaml", manifest("r", remote.path))
-        daemon = self.daemon("--health-check-frequency=0")
-        daemon.wait_condition("r", "Ready")
-        remote.publish("a", 2)
-        soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.write("r.yaml", manifest("r", remote.path, run_once_at=soon))
-        wait_for(lambda: "r.a.v2" in daemon.revisions("r"), "the one-time sync")
-        wait_for(lambda: daemon.repository("r")["status"].get("observedRunOnceAt") == soon, "its mark in the status")
-        self.assertEqual(daemon.repository("r")["spec"]["sync"]["runOnceAt"], soon)

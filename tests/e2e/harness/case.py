@@ -1,11 +1,12 @@
 """What every suite stands on."""
 import base64
+import json
 import pathlib
 import shutil
 import tempfile
 import unittest
 
-from .daemon import Daemon
+from .daemon import Daemon, veranda
 from .git import Repository
 from .git_server import GitServer
 
@@ -14,7 +15,7 @@ kind: Repository
 metadata:
   name: {name}
   namespace: {namespace}
-spec:
+{annotations}spec:
   type: git
 {sync}  git:
     repo: "{repo}"
@@ -22,10 +23,12 @@ spec:
 {more}"""
 
 
-def manifest(name, repo, branch="main", directory="", secret="", namespace="default", schedule="", run_once_at=""):
+def manifest(name, repo, branch="main", directory="", secret="", namespace="default", schedule="", run_once_at="", annotations=None):
     more = (f'    directory: "{directory}"\n' if directory else "") + (f"    secretRef:\n      name: {secret}\n" if secret else "")
     sync = "".join(f'    {key}: "{value}"\n' for key, value in (("schedule", schedule), ("runOnceAt", run_once_at)) if value)
-    return MANIFEST.format(name=name, repo=repo, branch=branch, namespace=namespace, more=more, sync="  sync:\n" + sync if sync else "")
+    notes = "".join(f'    {key}: "{value}"\n' for key, value in (annotations or {}).items())
+    return MANIFEST.format(name=name, repo=repo, branch=branch, namespace=namespace, more=more, sync="  sync:\n" + sync if sync else "",
+                           annotations="  annotations:\n" + notes if notes else "")
 
 
 def secret(name, kind, data, namespace="default"):
@@ -67,3 +70,17 @@ class Case(unittest.TestCase):
 
     def remove(self, file):
         (self.manifests / file).unlink()
+
+    def assert_as_scanned(self, daemon, name, url, *flags, namespace="default"):
+        """What the daemon holds of one repository is what a scan without state finds now."""
+        done = veranda("scan", url, "--name", name, "-o", "json", *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        scanned = {r["metadata"]["name"]: substance(r) for r in json.loads(done.stdout)["items"]}
+        self.assertTrue(scanned)
+        self.assertEqual({key: substance(r) for key, r in daemon.revisions(name, namespace).items()}, scanned)
+
+
+def substance(revision):
+    """All of a package revision but what only a store knows."""
+    metadata = {key: value for key, value in revision["metadata"].items() if key not in ("resourceVersion", "creationTimestamp")}
+    return revision | {"metadata": metadata}

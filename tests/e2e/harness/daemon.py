@@ -22,6 +22,29 @@ def veranda(*arguments, seconds=60):
     return subprocess.run([BIN / "veranda", *map(str, arguments)], env=CLEAN, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
 
 
+class Events:
+    """The events of one watch, in order; `next` waits for at most 30 s."""
+
+    def __init__(self, daemon, path):
+        self.connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
+        self.connection.request("GET", path, headers={"Authorization": "Bearer " + daemon.token()})
+        self.answer = self.connection.getresponse()
+        if self.answer.status != 200:
+            raise AssertionError(f"{path} answered {self.answer.status}: {self.answer.read().decode()}")
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self.answer.readline()
+        if not line:
+            raise StopIteration
+        return json.loads(line)
+
+    def close(self):
+        self.connection.close()
+
+
 class Daemon:
     """A running daemon; ready when the constructor returns."""
 
@@ -71,6 +94,10 @@ class Daemon:
         if status is not None and done.returncode != status:
             raise AssertionError(f"veranda {' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}{done.stderr}\n--- daemon:\n{self.log()[-3000:]}")
         return done.stdout
+
+    def events(self, path):
+        """Opens a watch of the API; iterates over its events, as objects. To be closed."""
+        return Events(self, path)
 
     def watch(self, *arguments):
         """A command that goes on; the caller reads its standard output and ends it."""

@@ -16,7 +16,9 @@ http {{
   server {{
     listen 127.0.0.1:{port}{ssl};
     {tls}
-    location = /html {{ default_type text/html; return 200 "<html>hello</html>"; }}
+    location ^~ /html/ {{ default_type text/html; return 200 "<html>sign in</html>"; }}
+    location ~ ^/moved/(?<rest>.*)$ {{ return 301 {moved}/$rest$is_args$args; }}
+    location ~ ^/circle/ {{ return 302 $request_uri; }}
     location ~ ^/status/(?<code>[0-9]+)/ {{ {statuses} return 500; }}
     location / {{
       {auth}
@@ -24,7 +26,7 @@ http {{
       fastcgi_param SCRIPT_FILENAME {backend}; fastcgi_param GIT_PROJECT_ROOT {root}; fastcgi_param GIT_HTTP_EXPORT_ALL ""; fastcgi_param PATH_INFO $uri;
       fastcgi_param QUERY_STRING $query_string; fastcgi_param REQUEST_METHOD $request_method; fastcgi_param CONTENT_TYPE $content_type;
       fastcgi_param CONTENT_LENGTH $content_length; fastcgi_param REMOTE_ADDR $remote_addr; fastcgi_param REMOTE_USER $remote_user;
-      fastcgi_param SERVER_PROTOCOL $server_protocol; fastcgi_param GIT_PROTOCOL $http_git_protocol; fastcgi_param HOME /nonexistent;
+      fastcgi_param SERVER_PROTOCOL $server_protocol; {protocol} fastcgi_param HOME /nonexistent;
       fastcgi_param GIT_CONFIG_COUNT 1; fastcgi_param GIT_CONFIG_KEY_0 safe.directory; fastcgi_param GIT_CONFIG_VALUE_0 *;
     }}
   }}
@@ -43,12 +45,14 @@ def make_certificates(folder):
 
 
 class GitServer:
-    """Serves the bare repositories below `root` until closed. `users`: name to password, or None for anybody."""
+    """Serves the bare repositories below `root` until closed. `users`: name to password, or None for anybody. `v2`: whether git hears which protocol the
+    client asks for. `/status/CODE/`, `/html/`, `/circle/` answer as they are named; `/moved/` redirects to `moved`, or to itself without that word."""
 
-    def __init__(self, folder, root, tls=False, users=None, workers=4):
+    def __init__(self, folder, root, tls=False, users=None, workers=4, v2=True, moved=""):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.root, self.tls, self.users, self.port = str(root), tls, users, free_port()
+        self.v2, self.moved = v2, moved
         if tls:
             make_certificates(self.folder)
         if users is not None:
@@ -68,7 +72,8 @@ class GitServer:
         auth = f'auth_basic "git"; auth_basic_user_file {self.folder}/users;' if self.users is not None else ""
         statuses = " ".join(f"if ($code = {code}) {{ return {code}; }}" for code in (401, 403, 404, 429, 500, 502, 503))
         return CONFIGURATION.format(dir=self.folder, user="user root;" if os.geteuid() == 0 else "", port=self.port, ssl=" ssl" if self.tls else "", tls=tls, auth=auth,
-                                    statuses=statuses, backend=BACKEND, root=self.root)
+                                    statuses=statuses, backend=BACKEND, root=self.root, moved=self.moved,
+                                    protocol="fastcgi_param GIT_PROTOCOL $http_git_protocol;" if self.v2 else "")
 
     def set_users(self, users):
         self.users = users
