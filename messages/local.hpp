@@ -3,9 +3,9 @@
 // Messages within one node. They are values, but hold model types without serialisers and shared immutable payloads on purpose:
 // CAF refuses to serialise them, so none can leave the process. What crosses nodes lives in messages/wire.
 
-#include "adapters/git/git_remote.hpp"
-#include "adapters/store/object_store.hpp"
-#include "adapters/store/package_cache.hpp"
+#include "messages/model/cache.hpp"
+#include "messages/model/listing.hpp"
+#include "messages/model/stored_object.hpp"
 #include "messages/model/sync.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>

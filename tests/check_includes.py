@@ -14,7 +14,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 # Boxes by longest prefix, and the boxes that each may include besides itself.
 BOXES = {
     "messages/model": [],
-    "messages": ["messages/model", "adapters"],
+    "messages": ["messages/model"],
     "actors/logic": ["messages/model"],
     "actors/system": ["messages", "messages/model", "actors", "actors/logic", "adapters", "config"],  # the composition root
     "actors": ["messages", "messages/model", "actors/logic", "adapters"],

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "actors/common/env.hpp"
+#include "adapters/store/package_cache.hpp"
+#include "adapters/store/package_cache.hpp"
 #include "messages/actor_handles.hpp"
 
 namespace veranda {

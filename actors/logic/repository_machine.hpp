@@ -76,7 +76,7 @@ struct next_sync {
 /// * `veranda.dev/suspend: "true"`: a running sync is cancelled, nothing runs until it is removed (then one sync); requests are remembered.
 /// * An object with problems, of type oci or being deleted: a running sync is cancelled, nothing runs until it is mended; the rest of the state stays.
 /// * Failures: class retry (and bug): exponential backoff with full jitter from `retry_initial` to `retry_max`, and not before `retry_after`; wait:
-///   `retry_after` or `retry_max`; needs change: `needs_change_recheck`; race: at once with a fresh listing, at most 3 times in a row, then as retry; damaged: at
+///   `retry_after` or `retry_max`; needs change: `needs_change_recheck`, `not_found` as often as a health check; race: at once with a fresh listing, at most 3 times in a row, then as retry; damaged: at
 ///   once once, then as needs change; stop: no status change, taken up again after `retry_initial` to twice that when nobody here asked for the stop. In any case
 ///   the next scheduled time holds when it is earlier. `overloaded` is never shown as an error. Waits are lengthened by up to a tenth.
 /// * Health check: a listing every `health_check_frequency` (not while a retry is planned, nor when it is 0), cause `health`; with a cron expression it

@@ -22,8 +22,13 @@ retry_decision back_off(const machine_settings& s, failure_streak& streak, const
   return {.what = kind::later, .delay = std::max(delay, asked_for(s, f, delay))};
 }
 
-retry_decision recheck(const machine_settings& s, double draw) {
-  return {.what = kind::later, .delay = stretched(s.needs_change_recheck, draw), .stalled = true};
+/// What was not found may appear without anything changing here, and asking is a listing: as often as a health check. The rest waits longer: a rejected
+/// password that is tried again and again locks accounts.
+retry_decision recheck(const machine_settings& s, const failure& f, double draw) {
+  auto delay = s.needs_change_recheck;
+  if (f.code == ec::not_found && s.health_check_frequency.count() > 0)
+    delay = std::min(delay, std::max(s.health_check_frequency, s.retry_initial));
+  return {.what = kind::later, .delay = stretched(delay, draw), .stalled = true};
 }
 
 } // namespace
@@ -37,7 +42,7 @@ retry_decision after_failure(const machine_settings& s, failure_streak& streak, 
     case error_class::wait:
       return {.what = f.code == ec::overloaded ? kind::waiting : kind::later,
               .delay = stretched(asked_for(s, f, s.retry_max), draw)};
-    case error_class::needs_change: return recheck(s, draw);
+    case error_class::needs_change: return recheck(s, f, draw);
     case error_class::race:
       if (streak.races < max_races) {
         ++streak.races;
@@ -49,7 +54,7 @@ retry_decision after_failure(const machine_settings& s, failure_streak& streak, 
         streak.refetched = true;
         return {.what = kind::redo};
       }
-      return recheck(s, draw);
+      return recheck(s, f, draw);
     case error_class::stop: return {.what = kind::silent, .delay = next_delay({s.retry_initial, s.retry_max}, 0, draw)};
   }
   return back_off(s, streak, f, draw);

@@ -329,6 +329,7 @@ void close_if_idle(self_ptr self) {
 
 void first_object(self_ptr self) {
   auto& st = self->state;
+  st.machine->restore_status(st.applied.object->status);
   apply_effects(self, st.machine->on_object(*st.applied.object, wall_now(st)));
   if (!st.machine->syncing()) // suspended, invalid: nothing to wait for
     report_first(self, st.applied.object->problems.empty());

@@ -18,8 +18,11 @@ result<remote_identity> identity_of(const supervisor_state& st, const repository
     return failure{ec::invalid_spec, "the object has no usable git remote", to_string(object.meta.key), {}, {}};
   const auto& git = *object.spec.git;
   auto url = st.deps.canonical_url(git.repo);
-  if (!url)
-    return url.error();
+  if (!url) {
+    auto why = url.error();
+    why.what = "\"" + log::scrub(git.repo) + "\": " + why.what;
+    return why;
+  }
   remote_identity identity{std::move(*url), {}, {}};
   if (!st.deps.is_local(identity.url) && (!git.secret_ref.empty() || st.deps.has_ca_bundle(object.meta.key.ns))) {
     identity.ns = object.meta.key.ns;

@@ -370,6 +370,7 @@ private:
     deps.readyz = [this] { return readyz(); };
     deps.metrics = [this] { return telemetry_->render(env_.wall_now()); };
     deps.dump = [this](const std::string& name, bool deep) -> result<std::string> {
+      show_api_load();
       auto text = dump_json(*env_.cells, env_.wall_now(), name);
       return deep ? add_deep_state(*system_, supervisor_, name, std::move(text)) : result<std::string>{std::move(text)};
     };
@@ -378,8 +379,22 @@ private:
     if (!started)
       return started.error();
     api_ = std::move(*started);
+    api_cell_ = env_.cells->add("api");
+    api_cell_->set_state("serving");
+    api_cell_->set_detail("port", std::to_string(api_->port()));
     *commit_target_ = api_.get();
     return {};
+  }
+
+  /// The API's threads are no actors: its cell is filled when somebody looks.
+  void show_api_load() {
+    const auto* server = commit_target_->load();
+    if (server == nullptr) // a request of the first moment
+      return;
+    const auto load = server->load();
+    api_cell_->set_detail("connections", std::to_string(load.connections));
+    api_cell_->set_detail("watches", std::to_string(load.watches));
+    api_cell_->set_detail("requests", std::to_string(load.requests));
   }
 
   template <class T>
@@ -439,6 +454,7 @@ private:
   supervisor_actor supervisor_;
   manifest_follower_actor follower_;
   watcher_actor watcher_;
+  cell_ptr api_cell_;
   std::unique_ptr<api::api_server> api_;
 };
 

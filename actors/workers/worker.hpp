@@ -4,6 +4,8 @@
 #include "actors/logic/discovery/discovery.hpp"
 #include "adapters/git/git_client.hpp"
 #include "adapters/secrets/secret_source.hpp"
+#include "adapters/store/package_cache.hpp"
+#include "adapters/store/package_cache.hpp"
 #include "messages/actor_handles.hpp"
 
 namespace veranda {

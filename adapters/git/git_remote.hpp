@@ -2,7 +2,7 @@
 
 #include "actors/logic/discovery/object_reader.hpp"
 #include "messages/model/credentials.hpp"
-#include "messages/model/refs.hpp"
+#include "messages/model/listing.hpp"
 #include "messages/model/sync.hpp"
 
 #include <filesystem>
@@ -11,9 +11,6 @@
 #include <vector>
 
 namespace veranda::git {
-
-/// Which refs to ask for: full names or prefixes ending in `/`.
-using ref_prefixes = std::vector<std::string>;
 
 struct transport_limits {
   std::chrono::milliseconds connect_timeout{10'000};
@@ -26,16 +23,6 @@ struct transport_limits {
   int max_redirects = 5;
   bool allow_plaintext_credentials = false; ///< credentials over http://
   std::string user_agent = "git/2.39 (veranda)";
-};
-
-/// What is remembered of a server between calls.
-enum class protocol_version : std::uint8_t { unknown, v0, v2 };
-
-struct listing {
-  std::string digest; ///< hex SHA-256 of the refs; equal digest means equal table
-  ref_table_ptr refs; ///< null when the digest equals the known one
-  protocol_version protocol = protocol_version::unknown;
-  std::uint64_t received_bytes = 0;
 };
 
 struct fetch_report {

@@ -19,6 +19,7 @@ repository_object decode(const store::stored_object& stored) {
     out = *std::move(decoded);
   else
     out.problems.push_back({decoded.error().field, {}, decoded.error().what});
+  out.status = codec::decode_status(stored.json);
   out.meta.key = stored.key;
   out.meta.uid = stored.uid;
   out.meta.generation = stored.generation;

@@ -64,15 +64,6 @@ struct field_problem {
 /// `spec.git.branch: "a b": must be a valid git branch name`.
 [[nodiscard]] std::string describe(const field_problem& p);
 
-/// A `config.porch.kpt.dev/v1alpha1` Repository as read from its source.
-/// `problems` lists what is wrong with it; when it is not empty the object must not be synced.
-struct repository_object {
-  object_meta meta;
-  repository_spec spec;
-  std::vector<field_problem> problems;
-  bool operator==(const repository_object&) const = default;
-};
-
 /// A Kubernetes condition.
 struct condition {
   std::string type;
@@ -97,6 +88,16 @@ struct repository_status {
   std::string handled_request; ///< last handled value of `veranda.dev/sync-requested-at`
   std::int64_t fence = 0;
   bool operator==(const repository_status&) const = default;
+};
+
+/// A `config.porch.kpt.dev/v1alpha1` Repository as read from its source.
+/// `problems` lists what is wrong with it; when it is not empty the object must not be synced.
+struct repository_object {
+  object_meta meta;
+  repository_spec spec;
+  repository_status status; ///< as stored; decides nothing, but a restarted daemon keeps its transition times
+  std::vector<field_problem> problems;
+  bool operator==(const repository_object&) const = default;
 };
 
 } // namespace veranda

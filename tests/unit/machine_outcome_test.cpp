@@ -25,7 +25,7 @@ BOOST_AUTO_TEST_CASE(delays_by_class) {
       {ec::throttled, 300s, 330s, "Reconciling"},
       {ec::dependency_missing, 300s, 330s, "Reconciling"},
       {ec::auth_rejected, 600s, 660s, "Stalled"},
-      {ec::not_found, 600s, 660s, "Stalled"},
+      {ec::not_found, 60s, 66s, "Stalled"}, // as often as a health check
       {ec::too_large, 600s, 660s, "Stalled"},
       {ec::unsupported, 600s, 660s, "Stalled"},
       {ec::invalid_spec, 600s, 660s, "Stalled"},

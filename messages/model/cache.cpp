@@ -1,4 +1,4 @@
-#include "adapters/store/package_cache.hpp"
+#include "messages/model/cache.hpp"
 
 namespace veranda::store {
 
