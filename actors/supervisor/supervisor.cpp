@@ -26,6 +26,12 @@ void show(supervisor_state& st) {
   st.cell->set_detail("remotes", std::to_string(st.remotes.size()));
 }
 
+void forget(supervisor_state& st, std::map<object_key, entry>::iterator at) {
+  st.deps.env.telemetry->repository_gone(at->first);
+  st.entries.erase(at);
+  st.deps.env.telemetry->repositories(st.entries.size());
+}
+
 // -- first syncs ---------------------------------------------------------------------------------
 
 bool is_suspended(const repository_object& object) {
@@ -139,7 +145,7 @@ void remove(self_ptr self, const object_key& key) {
   }
   leave_remote(self, at->second); // it was waiting for a restart
   close_orphan(self, key, at->second.object->meta.uid);
-  st.entries.erase(at);
+  forget(st, at);
 }
 
 void upsert(self_ptr self, const repository_object_ptr& object) {
@@ -158,7 +164,9 @@ void upsert(self_ptr self, const repository_object_ptr& object) {
     if (e.handle) {
       stop_repository(self, e);
     } else {
+      leave_remote(self, e); // as the old one
       e.stopping = false;
+      e.first_done = false;
       e.object = std::exchange(e.successor, nullptr);
       move_to_remote(self, e);
       spawn_repository(self, e);
@@ -177,11 +185,13 @@ void upsert(self_ptr self, const repository_object_ptr& object) {
 
 // -- lists ---------------------------------------------------------------------------------------
 
-/// What a daemon that was down missed: rows and mirrors of objects that are gone.
+/// What a daemon that was down missed: rows and mirrors of objects that are gone. The claim of an object that was made anew removes its predecessor's rows itself; a
+/// claim for the predecessor would take away the new one's.
 void sweep_leftovers(self_ptr self) {
   auto& st = self->state;
   for (const auto& [uid, state] : *st.restored)
-    close_orphan(self, state.key, uid);
+    if (!st.entries.contains(state.key))
+      close_orphan(self, state.key, uid);
   st.restored->clear();
   msg::job job;
   job.kind = msg::job_kind::sweep_mirrors;
@@ -294,8 +304,7 @@ void repository_down(self_ptr self, const object_key& key, const caf::error& rea
     move_to_remote(self, e);
     spawn_repository(self, e);
   } else if (e.stopping) {
-    st.entries.erase(at);
-    st.deps.env.telemetry->repositories(st.entries.size());
+    forget(st, at);
   } else {
     restart_later(self, e, reason);
   }

@@ -244,6 +244,7 @@ private:
     tools->make_decoder = kpt::make_decoder;
     tools->store_contents = [cache = cache_](auto batch, auto gate) { caf::anon_send(cache, msg::store_contents{std::move(batch), std::move(gate)}); };
     tools->limits.max_resource_bytes = settings_.max_resource_bytes;
+    tools->telemetry = env_.telemetry;
     pool_ = spawn_pool("worker", worker_pool_state::name, settings_.max_concurrent_syncs, tools);
     listers_ = spawn_pool("lister", "lister-pool", listers, tools);
     http_ = system_->spawn<caf::detached>(http_listings, http_deps{env_, parts_.listings, parts_.secrets});

@@ -79,6 +79,8 @@ private:
                                     [this](std::uint64_t bytes, std::uint64_t objects) {
                                       progress_("fetching", std::to_string(objects) + " objects, " + std::to_string(bytes >> 10U) + " KiB received");
                                     });
+    if (tools_.telemetry)
+      tools_.telemetry->fetched(report ? nullptr : &report.error(), since(began), report ? report->received_bytes : 0);
     if (!report)
       return report.error();
     out_->fetched = true;

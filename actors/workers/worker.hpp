@@ -19,6 +19,7 @@ struct job_tools {
   /// Hands a batch of contents to the cache writer; the gate is released when it is stored.
   std::function<void(std::shared_ptr<const store::content_batch>, std::shared_ptr<msg::content_gate>)> store_contents;
   logic::discovery_limits limits;
+  std::shared_ptr<veranda::telemetry> telemetry; ///< null: nothing is counted
 };
 
 /// What a job tells about its progress while it runs.
