@@ -1,0 +1,205 @@
+#pragma once
+
+#include "adapters/store/package_cache.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+
+namespace veranda::test {
+
+/// A package cache in memory that keeps the contract of `store::package_cache`: fences, one owner per key, trees before deltas. Failures are scripted, writes are logged.
+struct memory_cache {
+  struct repository {
+    object_key key;
+    std::int64_t fence = 0;
+    std::int64_t epoch = 0;
+    repository_spec spec;
+    durable_state state;
+    std::map<std::string, package_revision> revisions; ///< by name
+  };
+  std::map<std::string, repository> rows; ///< by uid
+  std::set<oid> trees;
+  std::set<oid> contents;
+  std::int64_t last_fence = 0;
+  std::int64_t position = 0;
+  std::vector<std::string> log; ///< operations that wrote, `apply_delta team/a`
+  std::map<std::string, failure> failing; ///< by operation, until taken out
+  bool damaged = false;                   ///< every operation fails with `corrupt_cache` until the cache is opened anew, empty
+  unsigned opened = 0;
+
+  [[nodiscard]] const repository* find(const object_key& key) const {
+    for (const auto& [uid, row] : rows)
+      if (row.key == key)
+        return &row;
+    return nullptr;
+  }
+  /// Names of the revisions of a repository.
+  [[nodiscard]] std::vector<std::string> names(const object_key& key) const {
+    std::vector<std::string> out;
+    if (const auto* row = find(key))
+      for (const auto& [name, revision] : row->revisions)
+        out.push_back(name);
+    return out;
+  }
+  [[nodiscard]] std::size_t count(const std::string& operation) const {
+    return static_cast<std::size_t>(std::count_if(log.begin(), log.end(), [&](const std::string& l) { return l.starts_with(operation + " "); }));
+  }
+};
+
+class memory_package_cache final : public store::package_cache {
+public:
+  explicit memory_package_cache(memory_cache& data) : data_(data) { ++data_.opened; }
+
+  result<store::repository_claim> claim(const object_key& key, const std::string& uid, std::int64_t epoch) override {
+    if (auto f = refuse("claim"))
+      return *f;
+    for (const auto& [other, row] : data_.rows)
+      if ((row.key == key || other == uid) && row.epoch > epoch)
+        return stale();
+    std::erase_if(data_.rows, [&](const auto& entry) { return entry.second.key == key && entry.first != uid; });
+    auto& row = data_.rows[uid];
+    row.key = key;
+    row.epoch = epoch;
+    row.fence = ++data_.last_fence;
+    row.state.key = key;
+    row.state.uid = uid;
+    row.state.fence = row.fence;
+    log("claim", key);
+    return store::repository_claim{key, uid, row.fence};
+  }
+  result<void> open(const store::repository_claim& claim, const repository_spec& spec) override {
+    if (auto f = refuse("open"))
+      return *f;
+    auto* row = claimed(claim);
+    if (row == nullptr)
+      return stale();
+    if (row->spec != spec)
+      log("open", claim.key);
+    row->spec = spec;
+    return {};
+  }
+  result<void> put_contents(const store::content_batch& batch) override {
+    if (auto f = refuse("put_contents"))
+      return *f;
+    for (const auto& c : batch.contents)
+      data_.contents.insert(c.blob);
+    for (const auto& t : batch.trees)
+      data_.trees.insert(t.tree);
+    return {};
+  }
+  result<store::apply_result> apply_delta(const store::repository_claim& claim, const package_delta& delta, const durable_state& state) override {
+    if (auto f = refuse("apply_delta"))
+      return *f;
+    auto* row = claimed(claim);
+    if (row == nullptr)
+      return stale();
+    for (const auto* list : {&delta.added, &delta.changed})
+      for (const auto& r : *list)
+        if (!data_.trees.contains(r.tree))
+          return failure{ec::conflict, "a tree of the delta is not stored", {}, {}, {}};
+    for (const auto& name : delta.removed)
+      row->revisions.erase(name);
+    for (const auto* list : {&delta.added, &delta.changed})
+      for (const auto& r : *list)
+        row->revisions[r.name] = r;
+    data_.position += static_cast<std::int64_t>(delta.added.size() + delta.changed.size() + delta.removed.size());
+    keep(*row, state);
+    row->state.revisions = row->revisions.size();
+    log("apply_delta", claim.key);
+    return store::apply_result{data_.position, row->revisions.size(), row->revisions.size(), {}};
+  }
+  result<void> put_state(const store::repository_claim& claim, const durable_state& state) override {
+    if (auto f = refuse("put_state"))
+      return *f;
+    auto* row = claimed(claim);
+    if (row == nullptr)
+      return stale();
+    keep(*row, state);
+    log("put_state", claim.key);
+    return {};
+  }
+  result<void> close(const store::repository_claim& claim) override {
+    if (auto f = refuse("close"))
+      return *f;
+    const auto at = data_.rows.find(claim.uid);
+    if (at == data_.rows.end())
+      return {};
+    if (at->second.fence != claim.fence)
+      return stale();
+    data_.rows.erase(at);
+    log("close", claim.key);
+    return {};
+  }
+  result<std::size_t> sweep(std::chrono::seconds, std::size_t) override {
+    if (auto f = refuse("sweep"))
+      return *f;
+    return std::size_t{0};
+  }
+
+private:
+  static failure stale() { return {ec::stale, "the fence is older than what is stored", {}, {}, {}}; }
+  std::optional<failure> refuse(const std::string& operation) const {
+    if (data_.damaged)
+      return failure{ec::corrupt_cache, "the file is damaged", {}, {}, {}};
+    const auto at = data_.failing.find(operation);
+    return at == data_.failing.end() ? std::nullopt : std::optional{at->second};
+  }
+  memory_cache::repository* claimed(const store::repository_claim& claim) {
+    const auto at = data_.rows.find(claim.uid);
+    return at == data_.rows.end() || at->second.fence != claim.fence ? nullptr : &at->second;
+  }
+  static void keep(memory_cache::repository& row, const durable_state& state) {
+    const auto fence = row.state.fence;
+    const auto uid = row.state.uid;
+    const auto revisions = row.state.revisions;
+    row.state = state;
+    row.state.key = row.key;
+    row.state.uid = uid;
+    row.state.fence = fence;
+    row.state.revisions = revisions;
+  }
+  void log(const char* operation, const object_key& key) { data_.log.push_back(std::string{operation} + " " + to_string(key)); }
+
+  memory_cache& data_;
+};
+
+class memory_cache_reader final : public store::package_cache_reader {
+public:
+  explicit memory_cache_reader(const memory_cache& data) : data_(data) {}
+  result<std::vector<store::snapshot_entry>> snapshot(const std::string& uid) override {
+    std::vector<store::snapshot_entry> out;
+    if (const auto at = data_.rows.find(uid); at != data_.rows.end())
+      for (const auto& [name, revision] : at->second.revisions)
+        out.push_back({name, revision.digest()});
+    return out;
+  }
+  result<std::vector<oid>> missing_trees(const std::vector<oid>& trees) override { return missing(trees, data_.trees); }
+  result<std::vector<oid>> missing_contents(const std::vector<oid>& blobs) override { return missing(blobs, data_.contents); }
+  result<std::optional<durable_state>> state(const std::string& uid) override {
+    const auto at = data_.rows.find(uid);
+    return at == data_.rows.end() ? std::optional<durable_state>{} : at->second.state;
+  }
+  result<std::vector<durable_state>> states() override {
+    std::vector<durable_state> out;
+    for (const auto& [uid, row] : data_.rows)
+      out.push_back(row.state);
+    return out;
+  }
+  result<std::int64_t> list(const store::revision_query&, const std::function<bool(const store::cached_revision&)>&) override { return data_.position; }
+  result<std::optional<store::cached_revision>> get(const object_key&) override { return std::optional<store::cached_revision>{}; }
+  result<std::vector<std::pair<package_file, std::string>>> resources(const oid&) override { return std::vector<std::pair<package_file, std::string>>{}; }
+  result<std::vector<store::feed_entry>> feed_after(std::int64_t, std::size_t) override { return std::vector<store::feed_entry>{}; }
+  result<std::int64_t> feed_position() override { return data_.position; }
+
+private:
+  static std::vector<oid> missing(const std::vector<oid>& wanted, const std::set<oid>& stored) {
+    std::vector<oid> out;
+    std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(out), [&](const oid& id) { return !stored.contains(id); });
+    return out;
+  }
+  const memory_cache& data_;
+};
+
+} // namespace veranda::test
