@@ -53,6 +53,14 @@ struct api_dependencies {
   std::function<void(const std::string& access_line)> log;
 };
 
+/// What the server does now, and has done since it started.
+struct api_load {
+  std::size_t connections = 0;
+  std::size_t watches = 0;
+  std::uint64_t requests = 0; ///< begun; probes and refused ones included
+  bool operator==(const api_load&) const = default;
+};
+
 /// The daemon's one listener: a Kubernetes-style API (`/apis/GROUP/VERSION/namespaces/NS/RESOURCE/NAME`, lists, watches, `Status` errors), probes, metrics, dump. Own
 /// threads; starting fails with `unavailable` when the address cannot be bound and `invalid_spec` when it needs TLS.
 class api_server {
@@ -62,6 +70,8 @@ public:
   /// Thread safe: wakes the watches, something was committed.
   virtual void notify_changed() = 0;
   virtual void stop() = 0;
+  /// Thread safe, does not wait for requests.
+  virtual api_load load() const = 0;
   /// Reads the TLS certificate and key anew for connections from now on; on failure the old ones stay. Thread safe; does nothing without TLS.
   virtual result<void> reload_certificate() = 0;
 };

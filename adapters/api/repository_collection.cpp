@@ -135,7 +135,7 @@ public:
         {"Deployment", "boolean", "Whether its packages are ready to be deployed"},
         {"Ready", "string", "Status of condition Ready"},
         {"Next Sync", "string", "Time until the next sync"},
-        {"Packages", "integer", "Package revisions in the cache"},
+        {"Revisions", "integer", "Package revisions in the cache"},
         {"Address", "string", "Where the repository is"},
         {"Branch", "string", "Registered branch", 1},
         {"Directory", "string", "Directory that holds the packages", 1},

@@ -278,6 +278,48 @@ BOOST_FIXTURE_TEST_CASE(big_lists_stream_whole, running) {
   BOOST_TEST(c.ask("GET", "/livez").result_int() == 200U); // the connection is whole
 }
 
+BOOST_FIXTURE_TEST_CASE(one_connection_carries_many_answers, running) {
+  cache.trees[oid{}] = {{package_file{"big.yaml", file_kind::regular, {}, 0}, std::string(100'000, 'x')}};
+  for (int i = 1; i <= 20; ++i)
+    cache.put("default", "r", "p", i);
+  auto c = connect();
+  for (int round = 0; round < 3; ++round) {
+    BOOST_TEST(names(body(c.ask("GET", resources))).size() == 20U); // in many pieces
+    BOOST_TEST(names(body(c.ask("GET", revisions))).size() == 20U); // in one
+    BOOST_TEST(names(body(c.ask("GET", resources + "?limit=7"))).size() == 7U);
+    BOOST_TEST(c.ask("GET", revisions + "/nothing").result_int() == 404U);
+    BOOST_TEST(c.ask("POST", repositories, repository("r" + std::to_string(round))).result_int() == 201U);
+    c.send("HEAD", resources);
+    const auto head = c.receive(true);
+    BOOST_TEST(head.result_int() == 200U);
+    BOOST_TEST(head.body().empty());
+    server->notify_changed(); // wakes nobody, and no later answer
+  }
+  BOOST_TEST((server->load() == api::api_load{1, 0, 18}));
+  c.send("GET", resources + "?watch=true&allowWatchBookmarks=true&timeoutSeconds=1");
+  BOOST_TEST(c.open_stream() == 200U);
+  for (int i = 1; i <= 20; ++i)
+    BOOST_TEST(json::parse(c.line())["type"] == "ADDED");
+  BOOST_TEST((server->load() == api::api_load{1, 1, 19}));
+  cache.put("default", "r", "p", 21);
+  server->notify_changed();
+  BOOST_TEST(json::parse(c.line())["object"]["metadata"]["name"] == "r.p.v21");
+  BOOST_TEST(json::parse(c.line())["type"] == "BOOKMARK");
+  BOOST_TEST(c.line().empty());
+  BOOST_TEST(c.closed()); // as the watch's header said
+  BOOST_TEST(server->load().watches == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_broken_request_behind_a_head_is_answered_in_full, running) {
+  auto c = connect();
+  c.send("HEAD", revisions);
+  BOOST_TEST(c.receive(true).result_int() == 200U);
+  c.send_raw("nonsense\r\n\r\n");
+  const auto refused = c.receive();
+  BOOST_TEST(refused.result_int() == 400U);
+  BOOST_TEST(body(refused)["kind"] == "Status");
+}
+
 BOOST_AUTO_TEST_CASE(a_client_that_does_not_read_is_cut_and_hinders_nobody) {
   served s;
   s.settings.idle_timeout = std::chrono::seconds{1};

@@ -37,9 +37,11 @@ public:
       text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
     send_raw(text + "\r\n" + body);
   }
-  response receive() {
+  /// `head`: the answer to a HEAD, which has no body whatever its header says.
+  response receive(bool head = false) {
     boost::beast::http::response_parser<boost::beast::http::string_body> parser;
     parser.body_limit(std::uint64_t{1} << 30U);
+    parser.skip(head);
     boost::beast::http::read(socket_, buffer_, parser);
     return parser.release();
   }

@@ -66,6 +66,8 @@ public:
     core_.for_each([](connection& c) { c.wake(); });
   }
 
+  api_load load() const override { return {core_.count(), core_.watches, core_.requests}; }
+
   result<void> reload_certificate() override {
     if (core_.settings.tls_certificate_file.empty())
       return {};

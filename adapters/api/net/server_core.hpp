@@ -21,6 +21,18 @@ public:
   virtual void close() = 0;
 };
 
+/// Counts itself while it lives.
+class counted {
+public:
+  explicit counted(std::atomic<std::size_t>& count) : count_(count) { ++count_; }
+  ~counted() { --count_; }
+  counted(const counted&) = delete;
+  counted& operator=(const counted&) = delete;
+
+private:
+  std::atomic<std::size_t>& count_;
+};
+
 /// What all connections share. Outlives them; see the order of destruction in `beast_server`.
 class server_core {
   // First, so that they are destroyed last: connections that die with the threads' queues still leave.
@@ -66,6 +78,8 @@ public:
   request_handler handler;
   const guard gate;
   std::atomic<bool> stopping{false};
+  std::atomic<std::size_t> watches{0};
+  std::atomic<std::uint64_t> requests{0};
   boost::asio::io_context io;
   boost::asio::thread_pool readers{2}; ///< requests that block on disk
   boost::asio::thread_pool callers{2}; ///< requests that may wait for an actor

@@ -54,6 +54,34 @@ private:
   static constexpr bool secure = std::is_same_v<Stream, tls_stream>;
   using parser_type = http::request_parser<http::string_body>;
 
+  /// One request and its answer.
+  struct exchange {
+    parser_type parser;
+    request asked;
+    route where;
+    std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+    bool head = false;
+    bool keep_alive = false;
+    bool drain = false;
+    unsigned version = 11;
+    int status = 0;
+    std::uint64_t sent_bytes = 0;
+    std::optional<http::response<http::empty_body>> go_on;
+    std::optional<http::response<http::string_body>> whole;
+    std::optional<http::response_serializer<http::string_body>> whole_writer;
+    std::optional<http::response<http::empty_body>> stream_head;
+    std::optional<http::response_serializer<http::empty_body>> stream_writer;
+    std::unique_ptr<body_stream> body;
+    std::string piece;
+    std::chrono::milliseconds wait{0};
+    std::optional<counted> watching;
+    bool chunked = true;
+    bool last = false;
+    bool waiting = false;
+    bool woken = false;
+    bool settled = false;
+  };
+
   auto& lowest() { return beast::get_lowest_layer(stream_); }
 
   /// A handler on the strand that keeps the connection alive.
@@ -78,28 +106,29 @@ private:
   void read_header() {
     if (core_.stopping)
       return finish();
-    parser_.emplace();
-    parser_->header_limit(static_cast<std::uint32_t>(core_.settings.max_header_bytes));
-    parser_->body_limit(core_.settings.max_body_bytes);
+    now_.emplace(); // nothing of the last exchange is left
+    now_->parser.header_limit(static_cast<std::uint32_t>(core_.settings.max_header_bytes));
+    now_->parser.body_limit(core_.settings.max_body_bytes);
     lowest().expires_after(served_ == 0 ? core_.settings.header_timeout : core_.settings.idle_timeout);
-    http::async_read_header(stream_, buffer_, *parser_, then(&session::on_header));
+    http::async_read_header(stream_, buffer_, now_->parser, then(&session::on_header));
   }
 
   void on_header(beast_error error, std::size_t) {
-    started_ = std::chrono::steady_clock::now();
+    now_->started = std::chrono::steady_clock::now();
     if (error)
       return refuse_broken(error);
-    const auto& q = parser_->get();
+    ++core_.requests;
+    const auto& q = now_->parser.get();
     const auto target = std::string_view{q.target().data(), q.target().size()};
     const auto mark = target.find('?');
-    request_.method = std::string{q.method_string()};
-    request_.path = std::string{target.substr(0, mark)};
-    request_.query = mark == std::string_view::npos ? std::string{} : std::string{target.substr(mark + 1)};
-    request_.accept = std::string{q[http::field::accept]};
-    request_.content_type = std::string{q[http::field::content_type]};
-    head_ = q.method() == http::verb::head;
-    keep_alive_ = q.keep_alive();
-    version_ = q.version();
+    now_->asked.method = std::string{q.method_string()};
+    now_->asked.path = std::string{target.substr(0, mark)};
+    now_->asked.query = mark == std::string_view::npos ? std::string{} : std::string{target.substr(mark + 1)};
+    now_->asked.accept = std::string{q[http::field::accept]};
+    now_->asked.content_type = std::string{q[http::field::content_type]};
+    now_->head = q.method() == http::verb::head;
+    now_->keep_alive = q.keep_alive();
+    now_->version = q.version();
     if (auto refusal = refuse())
       return send_and_close(std::move(*refusal));
     if (beast::iequals(q[http::field::expect], "100-continue"))
@@ -109,13 +138,13 @@ private:
 
   /// Who is not let in, and why.
   std::optional<reply> refuse() {
-    const auto& q = parser_->get();
+    const auto& q = now_->parser.get();
     const auto field = [&q](http::field f) { return std::string{q[f]}; };
     if (q.count(http::field::host) > 1 || !core_.gate.host_allowed(field(http::field::host)))
       return status_reply(403, "Forbidden", "the Host header does not name this server; add the name to its host names if it should");
     if (!core_.gate.origin_allowed(field(http::field::origin)))
       return status_reply(403, "Forbidden", "requests from web pages of other origins are refused");
-    if (is_public(request_.path))
+    if (is_public(now_->asked.path))
       return std::nullopt;
     if (!core_.gate.authorized(field(http::field::authorization))) {
       auto r = status_reply(401, "Unauthorized", "a valid bearer token is needed");
@@ -138,8 +167,8 @@ private:
   }
 
   void send_continue() {
-    continue_.emplace(http::status::continue_, version_);
-    http::async_write(stream_, *continue_, then(&session::on_continue));
+    now_->go_on.emplace(http::status::continue_, now_->version);
+    http::async_write(stream_, *now_->go_on, then(&session::on_continue));
   }
 
   void on_continue(beast_error error, std::size_t) {
@@ -149,17 +178,17 @@ private:
 
   void read_body() {
     lowest().expires_after(core_.settings.idle_timeout);
-    http::async_read(stream_, buffer_, *parser_, then(&session::on_body));
+    http::async_read(stream_, buffer_, now_->parser, then(&session::on_body));
   }
 
   void on_body(beast_error error, std::size_t) {
     if (error)
       return refuse_broken(error);
-    request_.body = std::move(parser_->get().body());
-    route_ = route_request(request_.method, request_.path, request_.query);
-    switch (request_handler::lane_of(route_)) {
+    now_->asked.body = std::move(now_->parser.get().body());
+    now_->where = route_request(now_->asked.method, now_->asked.path, now_->asked.query);
+    switch (request_handler::lane_of(now_->where)) {
     case lane::immediate:
-      return send(core_.handler.handle(route_, request_));
+      return send(core_.handler.handle(now_->where, now_->asked));
     case lane::read:
       return answer_on(core_.readers);
     case lane::call:
@@ -170,7 +199,7 @@ private:
   void answer_on(asio::thread_pool& pool) {
     lowest().expires_never();
     asio::post(pool, [self = this->shared_from_this()] {
-      auto answer = std::make_shared<reply>(self->core_.handler.handle(self->route_, self->request_));
+      auto answer = std::make_shared<reply>(self->core_.handler.handle(self->now_->where, self->now_->asked));
       asio::post(self->stream_.get_executor(), [self, answer] { self->send(std::move(*answer)); });
     });
   }
@@ -178,15 +207,15 @@ private:
   // ---- answering
 
   void send_and_close(reply r) {
-    keep_alive_ = false;
-    drain_ = true;
+    now_->keep_alive = false;
+    now_->drain = true;
     send(std::move(r));
   }
 
   template <class Body>
   void fill(http::response<Body>& out, const reply& r) {
     out.result(static_cast<unsigned>(r.status));
-    out.version(version_);
+    out.version(now_->version);
     out.set(http::field::server, beast::string_view{server_name.data(), server_name.size()});
     out.set(http::field::content_type, r.content_type);
     out.set(http::field::cache_control, "no-cache, private");
@@ -196,72 +225,71 @@ private:
   }
 
   void send(reply r) {
-    status_ = r.status;
-    sent_bytes_ = 0;
+    now_->status = r.status;
+    now_->sent_bytes = 0;
     lowest().expires_after(core_.settings.idle_timeout);
-    if (r.stream && !head_)
+    if (r.stream && !now_->head)
       return send_stream(std::move(r));
-    whole_.emplace();
-    fill(*whole_, r);
-    whole_->keep_alive(keep_alive_);
-    if (head_) {
+    now_->whole.emplace();
+    fill(*now_->whole, r);
+    now_->whole->keep_alive(now_->keep_alive);
+    if (now_->head) {
       if (!r.stream)
-        whole_->content_length(r.body.size());
+        now_->whole->content_length(r.body.size());
     } else {
-      sent_bytes_ = r.body.size();
-      whole_->body() = std::move(r.body);
-      whole_->prepare_payload();
+      now_->sent_bytes = r.body.size();
+      now_->whole->body() = std::move(r.body);
+      now_->whole->prepare_payload();
     }
-    if (head_) {
-      head_writer_.emplace(*whole_);
-      return http::async_write_header(stream_, *head_writer_, then(&session::on_answered));
+    if (now_->head) {
+      now_->whole_writer.emplace(*now_->whole);
+      return http::async_write_header(stream_, *now_->whole_writer, then(&session::on_answered));
     }
-    http::async_write(stream_, *whole_, then(&session::on_answered));
+    http::async_write(stream_, *now_->whole, then(&session::on_answered));
   }
 
   void on_answered(beast_error error, std::size_t) {
     log_access();
-    whole_.reset();
-    head_writer_.reset();
-    request_ = {};
     ++served_;
+    now_->asked = {}; // idle from here on
     if (error)
       return;
-    if (!keep_alive_)
+    if (!now_->keep_alive)
       return finish();
     read_header();
   }
 
   void send_stream(reply r) {
-    chunked_ = version_ >= 11;
-    if (!chunked_)
-      keep_alive_ = false;
-    body_ = std::move(r.stream);
-    piece_ = std::move(r.body);
-    last_ = woken_ = settled_ = waiting_ = false; // the connection may have carried another stream before
-    wait_ = {};
-    stream_head_.emplace();
-    fill(*stream_head_, r);
-    stream_head_->keep_alive(keep_alive_);
-    stream_head_->chunked(chunked_);
-    stream_writer_.emplace(*stream_head_);
-    if (route_.action == verb::watch)
+    now_->chunked = now_->version >= 11;
+    const bool watch = now_->where.action == verb::watch;
+    if (!now_->chunked || watch) // the read that tells when a watching client goes may take what it sends next
+      now_->keep_alive = false;
+    now_->body = std::move(r.stream);
+    now_->piece = std::move(r.body);
+    now_->stream_head.emplace();
+    fill(*now_->stream_head, r);
+    now_->stream_head->keep_alive(now_->keep_alive);
+    now_->stream_head->chunked(now_->chunked);
+    now_->stream_writer.emplace(*now_->stream_head);
+    if (watch) {
+      now_->watching.emplace(core_.watches);
       monitor();
-    http::async_write_header(stream_, *stream_writer_, then(&session::on_stream_head));
+    }
+    http::async_write_header(stream_, *now_->stream_writer, then(&session::on_stream_head));
   }
 
   void on_stream_head(beast_error error, std::size_t) {
     if (error)
       return abort();
-    if (piece_.empty())
+    if (now_->piece.empty())
       return pull();
     write_piece();
   }
 
   /// Asks for the next piece once the last one has gone.
   void pull() {
-    woken_ = false;
-    waiting_ = false;
+    now_->woken = false;
+    now_->waiting = false;
     asio::post(core_.readers, [self = this->shared_from_this()] {
       auto step = std::make_shared<body_stream::step>(self->next_step());
       asio::post(self->stream_.get_executor(), [self, step] { self->on_step(std::move(*step)); });
@@ -270,7 +298,7 @@ private:
 
   body_stream::step next_step() noexcept {
     try {
-      return body_->next();
+      return now_->body->next();
     } catch (const std::exception&) {
       body_stream::step s;
       s.broken = true;
@@ -281,69 +309,69 @@ private:
   void on_step(body_stream::step s) {
     if (aborted_ || s.broken)
       return abort();
-    last_ = s.done;
-    wait_ = s.wait_at_most;
-    piece_ = std::move(s.data);
-    if (piece_.empty())
+    now_->last = s.done;
+    now_->wait = s.wait_at_most;
+    now_->piece = std::move(s.data);
+    if (now_->piece.empty())
       return on_piece_gone();
     write_piece();
   }
 
   void write_piece() {
-    sent_bytes_ += piece_.size();
+    now_->sent_bytes += now_->piece.size();
     lowest().expires_after(core_.settings.idle_timeout);
-    if (chunked_)
-      asio::async_write(stream_, http::make_chunk(asio::buffer(piece_)), then(&session::on_piece));
+    if (now_->chunked)
+      asio::async_write(stream_, http::make_chunk(asio::buffer(now_->piece)), then(&session::on_piece));
     else
-      asio::async_write(stream_, asio::buffer(piece_), then(&session::on_piece));
+      asio::async_write(stream_, asio::buffer(now_->piece), then(&session::on_piece));
   }
 
   void on_piece(beast_error error, std::size_t) {
     if (error || aborted_)
       return abort();
-    piece_.clear();
+    now_->piece.clear();
     on_piece_gone();
   }
 
   void on_piece_gone() {
-    if (last_ || (core_.stopping && wait_.count() > 0))
+    if (now_->last || (core_.stopping && now_->wait.count() > 0))
       return end_stream();
-    if (wait_.count() == 0)
+    if (now_->wait.count() == 0)
       return pull();
-    waiting_ = true;
-    timer_.expires_after(woken_ ? std::chrono::milliseconds{wake_delay} : wait_);
+    now_->waiting = true;
+    timer_.expires_after(now_->woken ? std::chrono::milliseconds{wake_delay} : now_->wait);
     timer_.async_wait([self = this->shared_from_this()](beast_error) { self->on_timer(); });
   }
 
   void on_timer() {
-    if (!waiting_)
+    if (!now_->waiting)
       return;
     if (aborted_)
       return abort();
     if (core_.stopping)
       return end_stream();
-    if (woken_ && !settled_) { // let the burst that woke us settle
-      settled_ = true;
+    if (now_->woken && !now_->settled) { // let the burst that woke us settle
+      now_->settled = true;
       timer_.expires_after(wake_delay);
       return timer_.async_wait([self = this->shared_from_this()](beast_error) { self->on_timer(); });
     }
-    settled_ = false;
+    now_->settled = false;
     pull();
   }
 
   void on_wake() {
-    if (woken_)
+    if (now_->woken)
       return;
-    woken_ = true;
-    if (waiting_)
+    now_->woken = true;
+    if (now_->waiting)
       timer_.cancel();
   }
 
   void end_stream() {
-    waiting_ = false;
-    keep_alive_ = keep_alive_ && !monitoring_;
-    body_.reset();
-    if (!chunked_)
+    now_->waiting = false;
+    now_->body.reset();
+    now_->watching.reset();
+    if (!now_->chunked)
       return on_answered({}, 0);
     lowest().expires_after(core_.settings.idle_timeout);
     asio::async_write(stream_, http::make_chunk_last(), then(&session::on_answered));
@@ -357,27 +385,28 @@ private:
   }
 
   void on_monitored(beast_error, std::size_t) {
-    if (!monitoring_ || !body_)
+    if (!monitoring_ || !now_->body)
       return;
     aborted_ = true;
-    if (waiting_)
+    if (now_->waiting)
       timer_.cancel();
   }
 
   void abort() {
-    if (body_) {
-      body_.reset();
+    if (now_->body) {
+      now_->body.reset();
+      now_->watching.reset();
       log_access();
     }
-    waiting_ = false;
+    now_->waiting = false;
     beast_error ignored;
     lowest().socket().close(ignored);
   }
 
   void on_close() {
-    if (waiting_)
+    if (now_->waiting)
       timer_.cancel();
-    else if (!body_ && request_.method.empty())
+    else if (!now_->body && now_->asked.method.empty())
       abort(); // idle between requests
   }
 
@@ -396,7 +425,7 @@ private:
     } else {
       beast_error ignored;
       lowest().socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-      if (drain_)
+      if (now_->drain)
         drain();
     }
   }
@@ -410,43 +439,21 @@ private:
   }
 
   void log_access() {
-    if (!core_.log || request_.method.empty() || is_public(request_.path))
+    if (!core_.log || now_->asked.method.empty() || is_public(now_->asked.path))
       return;
-    const auto ms = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started_).count();
-    core_.log(request_.method.substr(0, 16) + " " + request_.path.substr(0, 512) + " " + std::to_string(status_) + " " +
-              std::to_string(sent_bytes_) + "B " + std::to_string(ms / 1000) + "." + std::to_string(ms / 100 % 10) + "ms");
+    const auto ms = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - now_->started).count();
+    core_.log(now_->asked.method.substr(0, 16) + " " + now_->asked.path.substr(0, 512) + " " + std::to_string(now_->status) + " " +
+              std::to_string(now_->sent_bytes) + "B " + std::to_string(ms / 1000) + "." + std::to_string(ms / 100 % 10) + "ms");
   }
 
   server_core& core_;
   Stream stream_;
   beast::flat_buffer buffer_;
   asio::steady_timer timer_;
-  std::optional<parser_type> parser_;
-  request request_;
-  route route_;
-  std::chrono::steady_clock::time_point started_{};
-  bool head_ = false;
-  bool keep_alive_ = false;
-  bool drain_ = false;
-  unsigned version_ = 11;
+  std::optional<exchange> now_{std::in_place}; ///< never empty
   std::uint64_t served_ = 0;
-  int status_ = 0;
-  std::uint64_t sent_bytes_ = 0;
   std::size_t drained_ = 0;
-  std::optional<http::response<http::empty_body>> continue_;
-  std::optional<http::response<http::string_body>> whole_;
-  std::optional<http::response_serializer<http::string_body>> head_writer_;
-  std::optional<http::response<http::empty_body>> stream_head_;
-  std::optional<http::response_serializer<http::empty_body>> stream_writer_;
-  std::unique_ptr<body_stream> body_;
-  std::string piece_;
-  std::chrono::milliseconds wait_{0};
-  bool chunked_ = true;
-  bool last_ = false;
-  bool waiting_ = false;
-  bool woken_ = false;
-  bool settled_ = false;
-  bool monitoring_ = false;
+  bool monitoring_ = false; ///< from here on only of the connection's last answer
   bool aborted_ = false;
   std::array<char, 4096> spare_{};
 };
