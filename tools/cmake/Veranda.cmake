@@ -2,9 +2,9 @@
 function(veranda_library name folder)
   cmake_parse_arguments(ARG "" "" "LINK;PRIVATE_LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp ${PROJECT_SOURCE_DIR}/${folder}/*.c)
-  if(ARG_UNPARSED_ARGUMENTS) # folders that are libraries of their own
+  if(ARG_UNPARSED_ARGUMENTS) # folders that are libraries of their own, files that belong to none
     foreach(excluded IN LISTS ARG_UNPARSED_ARGUMENTS)
-      list(FILTER sources EXCLUDE REGEX "/${folder}/${excluded}/")
+      list(FILTER sources EXCLUDE REGEX "/${folder}/${excluded}(/|$)")
     endforeach()
   endif()
   if(sources)

@@ -8,14 +8,14 @@ namespace {
 
 constexpr const char* last_applied = "kubectl.kubernetes.io/last-applied-configuration";
 
-struct target {
+struct written_object {
   const cli_kind* kind = nullptr;
   std::string ns, name;
   [[nodiscard]] std::string shown() const { return "repository." + kind->group + "/" + name; }
 };
 
 /// What the document is about; the failure says what to do with documents that are not ours.
-result<target> target_of(const globals& g, manifest& m) {
+result<written_object> target_of(const globals& g, manifest& m) {
   const auto kind = text_at(m.object, {"kind"});
   const auto version = text_at(m.object, {"apiVersion"});
   if (kind == "Secret")
@@ -26,7 +26,7 @@ result<target> target_of(const globals& g, manifest& m) {
                    m.source,        {}, {}};
   if (!m.object.contains("metadata") || !m.object["metadata"].is_object())
     return failure{ec::invalid_spec, "metadata.name is missing", m.source, {}, {}};
-  target t{known, text_at(m.object, {"metadata", "namespace"}), text_at(m.object, {"metadata", "name"})};
+  written_object t{known, text_at(m.object, {"metadata", "namespace"}), text_at(m.object, {"metadata", "name"})};
   if (t.name.empty())
     return failure{ec::invalid_spec, "metadata.name is missing", m.source, {}, {}};
   if (t.ns.empty())
@@ -35,7 +35,7 @@ result<target> target_of(const globals& g, manifest& m) {
   return t;
 }
 
-result<void> create(api_client& client, const target& t, const json& object) {
+result<void> create(api_client& client, const written_object& t, const json& object) {
   const auto a = client.call("POST", object_path(*t.kind, t.ns), "application/json", object.dump(), "application/json");
   if (!a)
     return a.error();
@@ -45,7 +45,7 @@ result<void> create(api_client& client, const target& t, const json& object) {
   return {};
 }
 
-result<void> configure(api_client& client, const target& t, const json& wanted, const json& live) {
+result<void> configure(api_client& client, const written_object& t, const json& wanted, const json& live) {
   const auto before = parse_json(text_at(live, {"metadata", "annotations", last_applied}));
   const auto patch = three_way_patch(before, wanted, live);
   if (patch.empty()) {

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t max_answer_bytes = 512U << 20U;
 constexpr std::size_t max_line_bytes = 64U << 20U;
 constexpr long connect_seconds = 10;
-constexpr long total_seconds = 600;
+constexpr std::chrono::milliseconds longest_call{600'000};
 constexpr long quiet_seconds = 60;
 
 struct handle_deleter {
@@ -45,6 +45,12 @@ std::string first_line(const std::string& file) {
   return line;
 }
 
+/// How long a transfer may take: a watch may be quiet for as long as it likes.
+struct transfer_limit {
+  std::chrono::milliseconds total{0}; ///< zero: no limit
+  bool quiet = false;
+};
+
 /// Where received bytes go; returning false ends the transfer.
 using sink = std::function<bool(std::string_view)>;
 
@@ -76,7 +82,7 @@ struct api_client::impl {
   }
 
   result<long> transfer(const std::string& method, const std::string& path, const std::string& accept, const std::string& body,
-                        const std::string& content_type, bool endless, sink receive) {
+                        const std::string& content_type, transfer_limit limit, sink receive) {
     if (!setup_problem.empty())
       return failure{ec::invalid_spec, setup_problem, options.server, {}, {}};
     auto* h = handle.get();
@@ -106,8 +112,8 @@ struct api_client::impl {
       curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
     if (!options.ca_file.empty())
       curl_easy_setopt(h, CURLOPT_CAINFO, options.ca_file.c_str());
-    if (!endless) {
-      curl_easy_setopt(h, CURLOPT_TIMEOUT, total_seconds);
+    curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, static_cast<long>(limit.total.count()));
+    if (!limit.quiet) {
       curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
       curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, quiet_seconds);
     }
@@ -118,12 +124,13 @@ struct api_client::impl {
     const auto code = curl_easy_perform(h);
     long status = 0;
     curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
-    if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && endless))
+    if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && limit.quiet))
       return status;
     std::string text = why.front() != '\0' ? why.data() : curl_easy_strerror(code);
     if (code == CURLE_COULDNT_CONNECT)
       text += "; is verandad running there? (--server, VERANDA_SERVER)";
-    return failure{code == CURLE_WRITE_ERROR ? ec::too_large : ec::unreachable, text, options.server, {}, {}};
+    const auto kind = code == CURLE_WRITE_ERROR ? ec::too_large : code == CURLE_OPERATION_TIMEDOUT ? ec::timed_out : ec::unreachable;
+    return failure{kind, text, options.server, {}, {}};
   }
 };
 
@@ -135,7 +142,7 @@ const std::string& api_client::server() const { return impl_->options.server; }
 result<answer> api_client::call(const std::string& method, const std::string& path, const std::string& accept, const std::string& body,
                                 const std::string& content_type) {
   answer a;
-  const auto status = impl_->transfer(method, path, accept, body, content_type, false, [&a](std::string_view data) {
+  const auto status = impl_->transfer(method, path, accept, body, content_type, {longest_call, false}, [&a](std::string_view data) {
     a.body += data;
     return a.body.size() <= max_answer_bytes;
   });
@@ -154,7 +161,8 @@ result<std::string> api_client::get(const std::string& path, const std::string& 
   return std::move(a->body);
 }
 
-result<void> api_client::watch(const std::string& path, const std::string& accept, const std::function<bool(const std::string&)>& on_line) {
+result<void> api_client::watch(const std::string& path, const std::string& accept, const std::function<bool(const std::string&)>& on_line,
+                               std::chrono::milliseconds limit) {
   std::string line;
   const auto receive = [&](std::string_view data) {
     for (const char c : data) {
@@ -168,7 +176,7 @@ result<void> api_client::watch(const std::string& path, const std::string& accep
     }
     return line.size() <= max_line_bytes;
   };
-  const auto status = impl_->transfer("GET", path, accept, {}, {}, true, receive);
+  const auto status = impl_->transfer("GET", path, accept, {}, {}, {limit, true}, receive);
   if (!status)
     return status.error();
   if (*status != 200)

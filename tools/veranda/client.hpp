@@ -2,6 +2,7 @@
 
 #include "messages/model/failure.hpp"
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,8 +35,9 @@ public:
                       const std::string& content_type = {});
   /// As `call` with GET, but a status other than 200 is a failure told as the server's `Status` does.
   result<std::string> get(const std::string& path, const std::string& accept = "application/json");
-  /// Reads a watch line by line until it ends or `on_line` returns false.
-  result<void> watch(const std::string& path, const std::string& accept, const std::function<bool(const std::string&)>& on_line);
+  /// Reads a watch line by line until it ends, `on_line` returns false or `limit` is over (`timed_out`; zero: no limit).
+  result<void> watch(const std::string& path, const std::string& accept, const std::function<bool(const std::string&)>& on_line,
+                     std::chrono::milliseconds limit = {});
   [[nodiscard]] const std::string& server() const;
 
 private:

@@ -28,6 +28,12 @@ struct cli_kind {
 
 /// Null when there is no such kind.
 [[nodiscard]] const cli_kind* find_kind(const std::string& name);
+/// What `KIND NAME...` or `KIND/NAME...` means, as kubectl takes them.
+struct target {
+  const cli_kind* kind = nullptr;
+  std::vector<std::string> names;
+};
+[[nodiscard]] result<target> parse_target(const std::string& kind, const std::vector<std::string>& names);
 /// `/apis/GROUP/v1alpha1[/namespaces/NS]/RESOURCE[/NAME]`; an empty namespace means all.
 [[nodiscard]] std::string object_path(const cli_kind& kind, const std::string& ns, const std::string& name = {});
 /// Prints `error: ...` on stderr and answers `exit_error`.

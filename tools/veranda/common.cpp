@@ -19,6 +19,29 @@ const cli_kind* find_kind(const std::string& name) {
   return nullptr;
 }
 
+result<target> parse_target(const std::string& kind, const std::vector<std::string>& names) {
+  const auto slash = kind.find('/');
+  const auto kind_name = kind.substr(0, slash);
+  target t{find_kind(kind_name), {}};
+  if (t.kind == nullptr)
+    return failure{ec::invalid_spec, "unknown kind \"" + kind_name + "\": repositories, packagerevisions, packagerevisionresources or packages", {}, {}, {}};
+  if (slash == std::string::npos) {
+    t.names = names;
+  } else {
+    t.names.push_back(kind.substr(slash + 1));
+    for (const auto& n : names) {
+      const auto at = n.find('/');
+      if (at == std::string::npos || find_kind(n.substr(0, at)) != t.kind)
+        return failure{ec::invalid_spec, "after KIND/NAME only the same kind's KIND/NAME can follow, not \"" + n + "\"", {}, {}, {}};
+      t.names.push_back(n.substr(at + 1));
+    }
+  }
+  for (const auto& n : t.names)
+    if (n.empty() || n.find('/') != std::string::npos)
+      return failure{ec::invalid_spec, "\"" + n + "\" is not a name", {}, {}, {}};
+  return t;
+}
+
 std::string object_path(const cli_kind& kind, const std::string& ns, const std::string& name) {
   std::string path = "/apis/" + kind.group + "/v1alpha1";
   if (!ns.empty())

@@ -2,6 +2,8 @@
 
 #include "messages/model/repository.hpp"
 
+#include <algorithm>
+#include <array>
 #include <iostream>
 
 namespace veranda::cli {
@@ -17,20 +19,28 @@ std::string when(const std::string& stamp) {
   return stamp + " (" + text + ")";
 }
 
+constexpr std::size_t label_width = 21;
+constexpr std::size_t shown_runs = 10;
+/// Bookkeeping of programs: long, and of no use to who reads.
+constexpr std::array internal_annotations{"veranda.dev/last-applied", "kubectl.kubernetes.io/last-applied-configuration"};
+
+std::string label(const std::string& name) { return name + std::string(std::max(label_width, name.size() + 1) - name.size(), ' '); }
+
 void line(const std::string& name, const std::string& value) {
   if (!value.empty())
-    std::cout << name << ':' << std::string(name.size() < 18 ? 19 - name.size() : 1, ' ') << printable(value) << '\n';
+    std::cout << label(name + ":") << printable(value) << '\n';
 }
 
 void map_lines(const std::string& name, const json& object, const char* field) {
   const auto metadata = object.find("metadata");
   if (metadata == object.end() || !metadata->contains(field) || !(*metadata)[field].is_object())
     return;
-  auto label = name;
+  auto title = name + ":";
   for (const auto& [key, value] : (*metadata)[field].items()) {
-    std::cout << (label.empty() ? std::string(20, ' ') : label + ":" + std::string(19 - label.size(), ' ')) << printable(key) << '='
-              << (value.is_string() ? printable(value.get<std::string>()) : value.dump()) << '\n';
-    label.clear();
+    if (std::find(internal_annotations.begin(), internal_annotations.end(), key) != internal_annotations.end())
+      continue;
+    std::cout << label(title) << printable(key) << '=' << cell_text(value) << '\n';
+    title.clear();
   }
 }
 
@@ -53,40 +63,49 @@ void describe_conditions(const json& status) {
   table.print(std::cout);
 }
 
-/// The last runs, wherever a dump of the repository's actor has them.
-const json* find_runs(const json& at, int depth = 0) {
-  if (depth > 6 || !at.is_structured())
-    return nullptr;
-  if (at.is_object() && at.contains("runs") && at["runs"].is_array())
-    return &at["runs"];
-  for (const auto& v : at)
-    if (const auto* found = find_runs(v, depth + 1))
-      return found;
-  return nullptr;
+/// What the repository's actor itself says; null when it does not answer, which hinders no description.
+json actor_state(api_client& client, const std::string& ns, const std::string& name) {
+  const auto text = client.get("/dump?name=" + encode(ns + "/" + name) + "&deep=true");
+  const auto dump = text ? parse_json(*text) : json{};
+  return dump.is_object() ? dump : json::object();
 }
 
-void describe_runs(api_client& client, const std::string& ns, const std::string& name) {
-  const auto text = client.get("/dump?name=" + encode(ns + "/" + name) + "&deep=true");
-  if (!text)
-    return; // an actor that does not answer hinders no description
-  const auto dump = parse_json(*text);
-  const auto* runs = find_runs(dump);
-  if (runs == nullptr || runs->empty())
+/// `phase=listing`: what goes on now.
+std::string activity(const json& dump) {
+  std::string out;
+  for (const auto& actor : dump.value("actors", json::array())) {
+    const auto details = actor.value("details", json::object());
+    for (const auto& [name, value] : details.items())
+      if (const auto text = cell_text(value); !text.empty() && name != "sync_id")
+        ((out += out.empty() ? "" : ", ") += name + " ") += text;
+  }
+  return out;
+}
+
+void describe_bad_items(const json& state) {
+  const auto bad = state.value("bad", json::array());
+  if (bad.empty())
     return;
-  std::cout << "Last runs:\n";
-  std::vector<std::string> columns;
-  for (const auto& [key, value] : runs->front().items())
-    if (!value.is_structured())
-      columns.push_back(key);
-  auto headers = columns;
-  if (!headers.empty())
-    headers.front().insert(0, "  ");
-  text_table table{headers};
-  for (const auto& run : *runs) {
-    std::vector<std::string> row;
-    for (const auto& c : columns)
-      row.push_back((row.empty() ? "  " : "") + (run.contains(c) ? cell_text(run[c]) : std::string{}));
-    table.add(std::move(row));
+  std::cout << "Not or not wholly in the cache:\n";
+  text_table table{{"  WHAT", "KEPT", "REASON"}};
+  for (const auto& item : bad)
+    table.add({"  " + cell_text(text_at(item, {"what"})), item.value("excluded", false) ? "no" : "in part", cell_text(text_at(item, {"reason"}))});
+  table.print(std::cout);
+  if (const auto all = state.value("badCount", std::size_t{0}); all > bad.size())
+    std::cout << "  and " << all - bad.size() << " more\n";
+}
+
+void describe_runs(const json& state) {
+  const auto runs = state.value("runs", json::array());
+  if (runs.empty())
+    return;
+  std::cout << "Last syncs:\n";
+  text_table table{{"  STARTED", "CAUSE", "RESULT", "TOOK", "ADDED", "REMOVED", "CHANGED", "SYNC ID", "ERROR"}};
+  for (std::size_t i = runs.size() > shown_runs ? runs.size() - shown_runs : 0; i < runs.size(); ++i) {
+    const auto& run = runs[i];
+    const auto* outcome = !run.value("ok", false) ? "error" : run.value("unchanged", false) ? "unchanged" : "ok";
+    table.add({"  " + when(text_at(run, {"started"})), text_at(run, {"cause"}), outcome, text_at(run, {"durationSeconds"}) + "s", text_at(run, {"added"}),
+               text_at(run, {"removed"}), text_at(run, {"changed"}), text_at(run, {"syncID"}), cell_text(text_at(run, {"error"}))});
   }
   table.print(std::cout);
 }
@@ -111,11 +130,17 @@ void describe_repository(api_client& client, const json& object, const std::stri
   const auto cause = text_at(status, {"nextSyncCause"});
   line("Next sync", when(text_at(status, {"nextFullSyncTime"})) + (cause.empty() ? "" : " by " + cause));
   line("Commit", text_at(status, {"gitCommitHash"}));
+  const auto dump = actor_state(client, ns, name);
+  const auto state = dump.value("state", json::object());
+  line("Packages", text_at(state, {"packages"}));
   line("Package revisions", text_at(status, {"packageCount"}));
-  line("Observed generation", text_at(status, {"observedGeneration"}));
+  if (const auto seen = text_at(status, {"observedGeneration"}); seen != text_at(object, {"metadata", "generation"}))
+    line("Observed generation", seen);
   line("One-time sync done", when(text_at(status, {"observedRunOnceAt"})));
+  line("Now", activity(dump));
   describe_conditions(status);
-  describe_runs(client, ns, name);
+  describe_bad_items(state);
+  describe_runs(state);
 }
 
 void describe_other(const json& object) {
@@ -134,13 +159,16 @@ void describe_other(const json& object) {
 } // namespace
 
 int run_describe(const globals& g, const describe_options& o) {
-  const auto* kind = find_kind(o.kind);
-  if (kind == nullptr)
-    return usage("unknown kind \"" + o.kind + "\": repository, packagerevision, packagerevisionresources or package");
+  const auto asked = parse_target(o.kind, o.names);
+  if (!asked)
+    return usage(asked.error().what);
+  if (asked->names.empty())
+    return usage("name what to describe");
+  const auto* kind = asked->kind;
   api_client client{g.server};
   int outcome = exit_ok;
   bool first = true;
-  for (const auto& name : o.names) {
+  for (const auto& name : asked->names) {
     const auto text = client.get(object_path(*kind, g.ns, name));
     if (!text) {
       outcome = fail(text.error());

@@ -7,11 +7,25 @@
 namespace veranda::cli {
 namespace {
 
-std::string seconds_text(const json& actor, const char* field) {
+constexpr std::int64_t shown_in_seconds = 10'000;
+
+/// How long the actor has worked in all.
+std::string busy(const json& actor) {
   const auto times = actor.find("handlerSeconds");
-  if (times == actor.end() || !times->is_object() || !times->contains(field) || !(*times)[field].is_number())
+  if (times == actor.end() || !times->is_object() || !times->contains("total") || !(*times)["total"].is_number())
     return {};
-  return std::to_string(static_cast<std::int64_t>((*times)[field].get<double>() * 1000)) + "ms";
+  const auto ms = static_cast<std::int64_t>((*times)["total"].get<double>() * 1000);
+  return ms < shown_in_seconds ? std::to_string(ms) + "ms" : human_duration(std::chrono::seconds{ms / 1000});
+}
+
+/// What the actor says of itself besides: `repositories=3 remotes=2`.
+std::string details(const json& actor) {
+  std::string out;
+  if (const auto found = actor.find("details"); found != actor.end() && found->is_object())
+    for (const auto& [name, value] : found->items())
+      if (const auto text = cell_text(value); !text.empty())
+        ((out += out.empty() ? "" : " ") += printable(name) + "=") += text;
+  return out;
 }
 
 std::int64_t message_count(const json& actor) {
@@ -36,12 +50,48 @@ std::string next_timer(const json& actor) {
 }
 
 void print_actors(const json& actors) {
-  text_table table{{"KIND", "KEY", "STATE", "HANDLER", "STUCK", "MAILBOX", "MESSAGES", "BUSY", "IN FLIGHT", "RESTARTS", "NEXT TIMER", "LAST ERROR"}};
+  text_table table{{"KIND", "KEY", "STATE", "HANDLER", "STUCK", "MAILBOX", "MESSAGES", "BUSY", "IN FLIGHT", "RESTARTS", "NEXT TIMER", "DETAILS", "LAST ERROR"}};
   for (const auto& a : actors)
     table.add({cell_text(text_at(a, {"kind"})), cell_text(text_at(a, {"key"})), cell_text(text_at(a, {"state"})), cell_text(text_at(a, {"handler", "name"})),
-               text_at(a, {"stuck"}), text_at(a, {"mailbox", "depth"}), std::to_string(message_count(a)), seconds_text(a, "total"),
-               text_at(a, {"inFlight"}), text_at(a, {"restarts"}), cell_text(next_timer(a)), cell_text(text_at(a, {"lastError"}))});
+               text_at(a, {"stuck"}), text_at(a, {"mailbox", "depth"}), std::to_string(message_count(a)), busy(a),
+               text_at(a, {"inFlight"}), text_at(a, {"restarts"}), cell_text(next_timer(a)), details(a), cell_text(text_at(a, {"lastError"}))});
   table.print(std::cout);
+}
+
+/// Keeps the actors of one kind: those that are alone of their kind have no name of their own.
+json of_kind(json dump, const std::string& kind) {
+  json kept = json::array();
+  for (auto& a : dump["actors"])
+    if (text_at(a, {"kind"}) == kind)
+      kept.push_back(std::move(a));
+  dump["actors"] = std::move(kept);
+  return dump;
+}
+
+bool lists_actors(const json& dump) { return dump.is_object() && dump.contains("actors") && dump["actors"].is_array(); }
+
+/// The dump that is asked for; `not_found` when nobody has the name.
+result<json> read_dump(api_client& client, const dump_options& o) {
+  const auto read = [&client](const std::string& query) -> result<json> {
+    const auto text = client.get("/dump" + query);
+    if (!text)
+      return text.error();
+    auto dump = parse_json(*text);
+    if (!lists_actors(dump))
+      return failure{ec::unavailable, "the answer is not a dump", client.server(), {}, {}};
+    return dump;
+  };
+  if (o.name.empty())
+    return read("");
+  auto dump = read("?name=" + encode(o.name) + (o.deep ? "&deep=true" : ""));
+  if (!dump || !(*dump)["actors"].empty())
+    return dump;
+  dump = read("");
+  if (dump)
+    dump = of_kind(std::move(*dump), o.name);
+  if (dump && (*dump)["actors"].empty())
+    return failure{ec::not_found, "no actor has this key or kind: veranda dump shows them all", o.name, {}, {}};
+  return dump;
 }
 
 } // namespace
@@ -50,21 +100,15 @@ int run_dump(const globals& g, const dump_options& o) {
   if (o.deep && o.name.empty())
     return usage("--deep asks one actor: give its name");
   api_client client{g.server};
-  std::string query = o.name.empty() ? "" : "?name=" + encode(o.name);
-  if (o.deep)
-    query += "&deep=true";
-  const auto text = client.get("/dump" + query);
-  if (!text)
-    return fail(text.error());
-  const auto dump = parse_json(*text);
-  if (dump.is_discarded())
-    return fail({ec::unavailable, "the dump is not JSON", client.server(), {}, {}});
+  const auto dump = read_dump(client, o);
+  if (!dump)
+    return fail(dump.error());
   if (o.output == "json")
-    std::cout << to_text(dump) << '\n';
-  else if (o.deep || !dump.contains("actors"))
-    std::cout << printable(to_yaml(dump));
+    std::cout << to_text(*dump) << '\n';
+  else if (o.deep)
+    std::cout << printable(to_yaml(*dump));
   else
-    print_actors(dump["actors"]);
+    print_actors((*dump)["actors"]);
   return exit_ok;
 }
 

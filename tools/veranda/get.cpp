@@ -1,6 +1,7 @@
 #include "tools/veranda/commands.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <iostream>
 #include <thread>
 
@@ -9,6 +10,7 @@ namespace {
 
 constexpr const char* table_accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 constexpr const char* json_accept = "application/json";
+constexpr std::chrono::milliseconds ended_too_soon{200};
 constexpr int page_size = 500;
 constexpr int resources_page_size = 50; ///< these carry whole packages
 
@@ -24,9 +26,11 @@ public:
       return list({});
     for (const auto& name : o_.names)
       if (const auto status = o_.watch ? list(name) : named(name); status != exit_ok)
-        failed_ = true;
+        return status;
     finish_items();
-    return failed_ ? exit_error : exit_ok;
+    for (const auto& f : missing_) // behind what was found
+      fail(f);
+    return missing_.empty() ? exit_ok : exit_error;
   }
 
 private:
@@ -56,8 +60,12 @@ private:
 
   int named(const std::string& name) {
     const auto text = client_.get(object_path(kind_, ns_, name), accept());
-    if (!text)
+    if (!text && text.error().code != ec::not_found)
       return fail(text.error());
+    if (!text) {
+      missing_.push_back(text.error());
+      return exit_ok;
+    }
     const auto body = parse_json(*text);
     if (tabular())
       show_table(body);
@@ -138,7 +146,7 @@ private:
       std::cout << to_yaml(json::array({item}));
     } else {
       std::cout << (any_ ? ",\n" : "{\n  \"apiVersion\": \"" + kind_.group + "/v1alpha1\",\n  \"kind\": \"" + kind_.kind + "List\",\n  \"items\": [\n")
-                << to_text(item);
+                << indented(to_text(item), 4);
     }
     any_ = true;
   }
@@ -157,12 +165,13 @@ private:
     } else {
       if (!any_)
         std::cout << "{\n  \"apiVersion\": \"" << kind_.group << "/v1alpha1\",\n  \"kind\": \"" << kind_.kind << "List\",\n  \"items\": [";
-      std::cout << "\n  ],\n  \"metadata\": {\n    \"resourceVersion\": \"" << version_ << "\"\n  }\n}\n";
+      std::cout << (any_ ? "\n  " : "") << "],\n  \"metadata\": {\n    \"resourceVersion\": \"" << version_ << "\"\n  }\n}\n";
     }
   }
 
   int watch(const std::string& name) {
     for (;;) {
+      const auto began = std::chrono::steady_clock::now();
       std::optional<failure> refused;
       const auto path = object_path(kind_, ns_) + "?watch=true&allowWatchBookmarks=true&resourceVersion=" + version_ + query(name);
       const auto ended = client_.watch(path, accept(), [&](const std::string& line) { return show_event(parse_json(line), refused); });
@@ -170,7 +179,8 @@ private:
         return fail(ended.error());
       if (refused)
         return fail(*refused);
-      std::this_thread::sleep_for(std::chrono::milliseconds{200}); // the server ended it: go on where it stopped
+      if (std::chrono::steady_clock::now() - began < ended_too_soon) // the server ended it: go on where it stopped, at once unless it makes a habit of it
+        std::this_thread::sleep_for(ended_too_soon);
     }
   }
 
@@ -203,19 +213,25 @@ private:
   json columns_ = json::array();
   std::optional<text_table> table_;
   bool any_ = false;
-  bool failed_ = false;
+  std::vector<failure> missing_;
   bool finished_ = false;
 };
 
 } // namespace
 
 int run_get(const globals& g, const get_options& o) {
-  const auto* kind = find_kind(o.kind);
-  if (kind == nullptr)
-    return usage("unknown kind \"" + o.kind + "\": repositories, packagerevisions, packagerevisionresources or packages");
-  if (!o.names.empty() && g.all_namespaces)
+  const auto asked = parse_target(o.kind, o.names);
+  if (!asked)
+    return usage(asked.error().what);
+  if (!asked->names.empty() && g.all_namespaces)
     return usage("a resource cannot be retrieved by name across all namespaces");
-  return getter{g, o, *kind}.run();
+  if (!asked->names.empty() && !(o.labels.empty() && o.fields.empty()))
+    return usage("selectors cannot be used together with names");
+  if (asked->names.size() > 1 && o.watch)
+    return usage("-w follows one object or a whole list, not several names");
+  auto named = o;
+  named.names = asked->names;
+  return getter{g, named, *asked->kind}.run();
 }
 
 } // namespace veranda::cli

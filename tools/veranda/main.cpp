@@ -96,7 +96,7 @@ void add_reading(CLI::App& app, command_line& c) {
 
   auto* describe = add(app, "describe", "Show an object in full, for reading", c.chosen, [&c] { return run_describe(c.g, c.describe); });
   describe->add_option("kind", c.describe.kind, "Kind, as for get")->required();
-  describe->add_option("name", c.describe.names, "Names")->required();
+  describe->add_option("name", c.describe.names, "Names");
 
   auto* dump = add(app, "dump", "Show every actor of the daemon, or one", c.chosen, [&c] { return run_dump(c.g, c.dump); });
   dump->add_option("name", c.dump.name, "Name of an actor or repository");

@@ -159,6 +159,14 @@ std::string to_yaml(const json& value, int indent) {
 
 std::string to_text(const json& value, int indent) { return value.dump(indent, ' ', false, json::error_handler_t::replace); }
 
+std::string indented(const std::string& text, std::size_t by) {
+  const std::string pad(by, ' ');
+  std::string out = pad;
+  for (const char c : text)
+    (out += c) += c == '\n' ? pad : "";
+  return out;
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   for (const char c : text) {

@@ -36,6 +36,8 @@ private:
 [[nodiscard]] std::string to_yaml(const json& value, int indent = 0);
 /// Indented JSON; bytes that are not UTF-8 are replaced.
 [[nodiscard]] std::string to_text(const json& value, int indent = 2);
+/// The text with every line moved to the right.
+[[nodiscard]] std::string indented(const std::string& text, std::size_t by);
 /// Control characters of a stranger's text are made harmless for terminals.
 [[nodiscard]] std::string printable(std::string_view text);
 

@@ -3,6 +3,7 @@
 #include "messages/model/repository.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <iostream>
 #include <map>
 #include <thread>
@@ -12,6 +13,10 @@ namespace {
 
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds shortest_pause{50};
+constexpr std::chrono::milliseconds longest_pause{1000};
+constexpr const char* gone = "it was deleted";
 
 std::string nanosecond_stamp() {
   const auto now = std::chrono::system_clock::now();
@@ -23,7 +28,7 @@ std::string nanosecond_stamp() {
   return stamp;
 }
 
-std::string shown(const object_key& key) { return "repository.config.porch.kpt.dev/" + key.name; }
+object_key key_of(const json& object) { return {text_at(object, {"metadata", "namespace"}), text_at(object, {"metadata", "name"})}; }
 
 struct ready_state {
   bool known = false;
@@ -78,7 +83,7 @@ private:
       return text.error();
     const auto list = parse_json(*text);
     for (const auto& item : list.value("items", json::array()))
-      keys.push_back({text_at(item, {"metadata", "namespace"}), text_at(item, {"metadata", "name"})});
+      keys.push_back(key_of(item));
     return keys;
   }
 
@@ -94,72 +99,101 @@ private:
       return;
     }
     waiting_[key] = stamp;
+    if (version_.empty())
+      version_ = text_at(parse_json(a->body), {"metadata", "resourceVersion"});
     if (!o_.wait)
       std::cout << shown(key) << " sync requested\n";
   }
 
-  /// Looks at all objects that are waited for with one request per round.
+  /// Follows what is waited for by a watch from the first request's version on: it tells every change since, then each as it comes.
   void follow() {
-    auto pause = 100ms;
-    while (!waiting_.empty()) {
-      if (const auto ok = look(); !ok) {
-        fail(ok.error());
+    auto pause = shortest_pause;
+    while (!waiting_.empty() && steady::now() < deadline_) {
+      const auto began = steady::now();
+      const auto ended = look_and_watch();
+      if (!ended && class_of(ended.error().code) != error_class::retry) {
+        fail(ended.error());
         failed_ = true;
         return;
       }
       if (waiting_.empty())
         return;
-      if (steady::now() >= deadline_) {
-        for (const auto& [key, _] : waiting_)
-          std::cerr << "error: " << shown(key) << ": the sync was not finished in " << o_.timeout << "; it goes on: veranda describe repository " << key.name
-                    << '\n';
-        failed_ = true;
-        return;
+      if (steady::now() - began > longest_pause) { // a watch that worked was ended: go on at once
+        pause = shortest_pause;
+        continue;
       }
-      std::this_thread::sleep_for(pause);
-      pause = std::min(pause * 3 / 2, 1000ms);
+      std::this_thread::sleep_for(std::min<steady::duration>(pause, deadline_ - steady::now()));
+      pause = std::min(pause * 2, longest_pause);
     }
+    for (const auto& [key, _] : std::map{waiting_})
+      report(key, true, "the sync was not finished in " + o_.timeout + "; it goes on: veranda describe repository " + key.name + " -n " + key.ns);
   }
 
+  result<void> look_and_watch() {
+    if (version_.empty())
+      if (const auto ok = look(); !ok)
+        return ok;
+    return waiting_.empty() ? result<void>{} : watch();
+  }
+
+  [[nodiscard]] std::string shown(const object_key& key) const {
+    return "repository.config.porch.kpt.dev/" + key.name + (g_.all_namespaces ? " -n " + key.ns : "");
+  }
+
+  [[nodiscard]] std::string collection() const { return object_path(kind_, g_.all_namespaces ? "" : g_.ns); }
+
+  /// Where every object stands, when the position of the watch is too old to be continued.
   result<void> look() {
-    std::vector<json> objects;
-    std::vector<object_key> gone;
-    if (waiting_.size() == 1) {
-      const auto key = waiting_.begin()->first;
-      const auto text = client_.get(object_path(kind_, key.ns, key.name));
-      if (!text)
-        return text.error();
-      objects.push_back(parse_json(*text));
-    } else {
-      const auto text = client_.get(object_path(kind_, g_.all_namespaces ? "" : g_.ns));
-      if (!text)
-        return text.error();
-      for (auto& item : parse_json(*text).value("items", json::array()))
-        objects.push_back(std::move(item));
-    }
-    std::map<object_key, const json*> by_key;
-    for (const auto& o : objects)
-      by_key[{text_at(o, {"metadata", "namespace"}), text_at(o, {"metadata", "name"})}] = &o;
-    for (auto at = waiting_.begin(); at != waiting_.end();)
-      at = settled(at->first, at->second, by_key) ? waiting_.erase(at) : std::next(at);
+    const auto text = client_.get(collection());
+    if (!text)
+      return text.error();
+    const auto list = parse_json(*text);
+    version_ = text_at(list, {"metadata", "resourceVersion"});
+    std::map<object_key, json> by_key;
+    for (const auto& o : list.value("items", json::array()))
+      by_key.emplace(key_of(o), o);
+    for (const auto& [key, stamp] : std::map{waiting_})
+      if (const auto found = by_key.find(key); found == by_key.end())
+        report(key, true, gone);
+      else
+        judge(key, found->second);
     return {};
   }
 
-  bool settled(const object_key& key, const std::string& stamp, const std::map<object_key, const json*>& by_key) {
-    const auto found = by_key.find(key);
-    if (found == by_key.end()) {
-      std::cerr << "error: " << shown(key) << ": it was deleted\n";
-      failed_ = true;
-      return true;
-    }
-    const auto state = ready_of(*found->second);
-    const auto handled = text_at(*found->second, {"status", "lastHandledSyncRequest"});
-    if (!state.known || handled < stamp) // stamps of one form order as their times
-      return false;
-    if (!state.ready)
-      failed_ = true;
-    (state.ready ? std::cout : std::cerr) << (state.ready ? "" : "error: ") << shown(key) << ": " << printable(state.text) << '\n';
-    return true;
+  result<void> watch() {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - steady::now());
+    auto path = collection() + "?watch=true&allowWatchBookmarks=true&resourceVersion=" + version_;
+    if (waiting_.size() == 1)
+      path += "&fieldSelector=" + encode("metadata.name=" + waiting_.begin()->first.name);
+    return client_.watch(path, "application/json", [this](const std::string& line) { return take(parse_json(line)); }, std::max(left, 1ms));
+  }
+
+  /// One event of the watch; false when nothing is waited for any more.
+  bool take(const json& event) {
+    const auto type = text_at(event, {"type"});
+    const auto object = event.is_object() ? event.value("object", json::object()) : json::object();
+    version_ = type == "ERROR" ? std::string{} : text_at(object, {"metadata", "resourceVersion"});
+    if (type == "DELETED" && waiting_.contains(key_of(object)))
+      report(key_of(object), true, gone);
+    else if (type == "ADDED" || type == "MODIFIED")
+      judge(key_of(object), object);
+    return !waiting_.empty() && !version_.empty();
+  }
+
+  /// Reports the object when its request has been handled.
+  void judge(const object_key& key, const json& object) {
+    const auto waited = waiting_.find(key);
+    if (waited == waiting_.end())
+      return;
+    const auto state = ready_of(object);
+    if (state.known && text_at(object, {"status", "lastHandledSyncRequest"}) >= waited->second) // stamps of one form order as their times
+      report(key, !state.ready, state.text);
+  }
+
+  void report(const object_key& key, bool bad, const std::string& text) {
+    failed_ = failed_ || bad;
+    (bad ? std::cerr << "error: " : std::cout) << shown(key) << ": " << printable(text) << std::endl;
+    waiting_.erase(key);
   }
 
   const globals& g_;
@@ -167,7 +201,8 @@ private:
   api_client client_;
   steady::time_point deadline_;
   const cli_kind& kind_;
-  std::map<object_key, std::string> waiting_;
+  std::map<object_key, std::string> waiting_; ///< with the time stamp of the request
+  std::string version_;                       ///< of the last change that was seen; empty: not known
   bool failed_ = false;
 };
 
@@ -181,7 +216,15 @@ int run_sync(const globals& g, const sync_options& o) {
   const auto timeout = parse_go_duration(o.timeout);
   if (!timeout || timeout->count() <= 0)
     return usage("--timeout: must be a duration like 90s or 10m");
-  return sync_command{g, o, *timeout}.run();
+  auto plain = o;
+  for (auto& name : plain.names)
+    if (const auto slash = name.find('/'); slash != std::string::npos) { // as `get -o name` prints them
+      const auto* kind = find_kind(name.substr(0, slash));
+      if (kind == nullptr || kind->kind != "Repository")
+        return usage("only repositories are synced, not " + name);
+      name.erase(0, slash + 1);
+    }
+  return sync_command{g, plain, *timeout}.run();
 }
 
 } // namespace veranda::cli
