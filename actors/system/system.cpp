@@ -25,7 +25,9 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include <mutex>
+#include <cstdlib>
 #include <random>
+#include <thread>
 
 namespace veranda {
 
@@ -65,7 +67,10 @@ struct adapters {
 class real_system final : public running_system {
 public:
   real_system(config::settings settings, system_hooks hooks) : settings_(std::move(settings)), hooks_(std::move(hooks)) {}
-  ~real_system() override { shut_down(); }
+  ~real_system() override {
+    if (!shut_down())
+      std::abort(); // the caller was told to end the process
+  }
 
   result<void> start() {
     if (auto opened = open_adapters(); !opened)
@@ -116,9 +121,9 @@ public:
       log::warn("api", "the TLS certificate was not reloaded; the old one stays", {{"err", describe(reloaded.error())}});
   }
 
-  void shut_down() override {
+  bool shut_down() override {
     if (std::exchange(down_, true) || !system_)
-      return;
+      return clean_;
     stopping_ = true;
     const auto deadline = std::chrono::steady_clock::now() + settings_.shutdown_deadline;
     if (api_)
@@ -138,13 +143,16 @@ public:
       stop(self, object_store_, deadline);
     }
     *commit_target_ = nullptr;
-    api_.reset();
-    if (system_->registry().running() == 0) {
-      system_.reset();
-    } else { // a worker hangs in a call that does not end: its thread must not outlive what it uses, so nothing is torn down
+    while (system_->registry().running() > 0 && std::chrono::steady_clock::now() < deadline) // workers end after their pool
+      std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    clean_ = system_->registry().running() == 0;
+    if (!clean_) {
       log::warn("system", "some actors did not end within the deadline; exiting without them");
-      (void)system_.release();
+      return false;
     }
+    api_.reset();
+    system_.reset();
+    return true;
   }
 
 private:
@@ -444,6 +452,7 @@ private:
   std::mutex watcher_mutex_;
   std::atomic<bool> stopping_{false};
   bool down_ = false;
+  bool clean_ = true;
   caf_config config_;
   std::unique_ptr<caf::actor_system> system_;
   object_store_actor object_store_;

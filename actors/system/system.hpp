@@ -34,8 +34,9 @@ public:
   [[nodiscard]] virtual const cell_registry& cells() const = 0;
   /// Re-reads certificates and the log level.
   virtual void reload(const config::settings& settings) = 0;
-  /// Stops in order within the settings' deadline: intake, repositories, jobs, status, stores, API. Blocks.
-  virtual void shut_down() = 0;
+  /// Stops in order within the settings' deadline: intake, repositories, jobs, status, stores, API. Blocks. False when an actor did not end in time (it hangs in a
+  /// call): nothing that it may use is torn down then, and the process must end without destructors (`_exit`).
+  virtual bool shut_down() = 0;
 };
 
 /// Starts everything. Failures: `conflict` (the data directory is in use), `unsupported` (a newer store), `unavailable`, `invalid_spec`.
