@@ -1,5 +1,4 @@
 #include "actors/common/endpoint.hpp"
-#include "actors/logic/package_delta.hpp"
 #include "actors/workers/content_stream.hpp"
 
 #include <algorithm>
@@ -35,6 +34,10 @@ public:
     if (!(*mirror_->refs() == *job_.mirror_target))
       if (auto fetched = fetch(false); !fetched)
         return fetched.error();
+    auto cache = tools_.open_cache();
+    if (!cache)
+      return cache.error();
+    cache_ = std::move(*cache);
     auto found = discover();
     if (!found && found.error().code == ec::not_found) { // an object is missing: what the mirror holds cannot be trusted to be whole
       index_ = {};
@@ -46,8 +49,8 @@ public:
     }
     if (!found)
       return found.error();
-    if (auto compared = compare_and_store(std::move(*found)); !compared)
-      return compared.error();
+    if (auto stored = store(std::move(*found)); !stored)
+      return stored.error();
     return msg::job_result{nullptr, out_};
   }
 
@@ -89,13 +92,21 @@ private:
     return {};
   }
 
-  result<logic::discovery_result> discover() {
+  /// What the remote holds, as what differs from the cache.
+  result<logic::discovery_changes> discover() {
     progress_("discovering", "");
     const auto began = clock::now();
+    auto snapshot = cache_->snapshot(job_.sync.uid);
+    if (!snapshot)
+      return snapshot.error();
+    std::vector<logic::cached_entry> cached;
+    cached.reserve(snapshot->size());
+    for (auto& entry : *snapshot)
+      cached.push_back({std::move(entry.name), entry.digest});
     auto decoder = tools_.make_decoder();
     const auto& git = *job_.sync.spec->git;
     logic::discovery_request request{job_.sync.key, git.repo, git.branch, git.directory, job_.sync.target, tools_.limits};
-    auto found = logic::discover(request, mirror_->objects(), *decoder, index_, *job_.cancel);
+    auto found = logic::discover_changes(request, std::move(cached), job_.sync.basis, mirror_->objects(), *decoder, index_, *job_.cancel);
     if (found && index_.changed())
       if (auto saved = mirror_->save_index(index_.save()); !saved)
         return saved.error();
@@ -104,26 +115,13 @@ private:
     return found;
   }
 
-  result<void> compare_and_store(logic::discovery_result found) {
+  result<void> store(logic::discovery_changes found) {
     const auto began = clock::now();
-    progress_("comparing", std::to_string(found.revisions.size()) + " package revisions found");
-    auto cache = tools_.open_cache();
-    if (!cache)
-      return cache.error();
-    auto snapshot = (*cache)->snapshot(job_.sync.uid);
-    if (!snapshot)
-      return snapshot.error();
-    std::vector<logic::cached_entry> cached;
-    cached.reserve(snapshot->size());
-    for (auto& entry : *snapshot)
-      cached.push_back({std::move(entry.name), entry.digest});
     out_->note = note_on(found);
-    auto basis = job_.sync.basis;
-    basis.commit = found.branch_commit.is_zero() ? "" : found.branch_commit.hex();
-    out_->delta = logic::make_delta(std::move(cached), std::move(found.revisions), std::move(found.bad), std::move(basis));
+    out_->delta = std::move(found.delta);
     out_->delta.stats.fetched_bytes = out_->fetched_bytes;
     progress_("storing", std::to_string(out_->delta.added.size() + out_->delta.changed.size()) + " package revisions");
-    content_stream stream{tools_, **cache, mirror_->objects(), *job_.cancel};
+    content_stream stream{tools_, *cache_, mirror_->objects(), *job_.cancel};
     for (const auto* revisions : {&out_->delta.added, &out_->delta.changed})
       if (auto sent = stream.send(*revisions, out_->delta.bad); !sent)
         return sent;
@@ -134,8 +132,8 @@ private:
   }
 
   /// What has to be said when nothing was found, so that zero packages are never a silent Ready.
-  std::string note_on(const logic::discovery_result& found) const {
-    if (!found.revisions.empty())
+  std::string note_on(const logic::discovery_changes& found) const {
+    if (found.delta.stats.revisions != 0)
       return {};
     const auto& git = *job_.sync.spec->git;
     const auto where = git.directory.empty() ? std::string{} : " under directory \"" + git.directory + "\"";
@@ -149,6 +147,7 @@ private:
   const progress_report& progress_;
   std::shared_ptr<msg::sync_result> out_;
   std::unique_ptr<git::mirror> mirror_;
+  std::unique_ptr<store::package_cache_reader> cache_;
   logic::discovery_index index_;
 };
 

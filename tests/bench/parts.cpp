@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <set>
 #include <unordered_set>
@@ -139,6 +140,27 @@ std::size_t store_row_by_row(const fs::path& scratch, const logic::discovery_res
   return rows;
 }
 
+/// Names and digests of what was found last, as a snapshot of the cache gives them.
+std::vector<logic::cached_entry> load_known(const fs::path& file) {
+  std::vector<logic::cached_entry> entries;
+  std::ifstream in{file, std::ios::binary};
+  for (std::string name; std::getline(in, name);) {
+    auto& entry = entries.emplace_back();
+    entry.name = name;
+    in.read(reinterpret_cast<char*>(entry.digest.data()), static_cast<std::streamsize>(entry.digest.size()));
+  }
+  return entries;
+}
+
+void save_known(const fs::path& file, const logic::discovery_result& found) {
+  std::ofstream out{file, std::ios::binary};
+  for (const auto& revision : found.revisions) {
+    const auto digest = revision.digest();
+    out << revision.name << '\n';
+    out.write(reinterpret_cast<const char*>(digest.data()), static_cast<std::streamsize>(digest.size()));
+  }
+}
+
 logic::discovery_result discover(const logic::discovery_request& request, git::mirror& mirror, logic::package_decoder& decoder, logic::discovery_index& index) {
   return must(logic::discover(request, mirror.objects(), decoder, index, cancel_token{}));
 }
@@ -167,19 +189,26 @@ void run(const std::string& url, const fs::path& scratch, bool with_store) {
     const auto found = discover(request, *mirror, blind, scratch_index);
     watch.line("discovery-without-kptfiles", found.revisions.size());
   }
+  // As the daemon does it: against what the cache holds, which is what was found last.
+  const fs::path known = scratch / "known";
+  auto cached = load_known(known);
   watch = {};
-  const auto found = discover(request, *mirror, *decoder, index);
-  watch.line(first ? "discovery" : "discovery-after-commit", found.revisions.size());
+  const auto changes = must(logic::discover_changes(request, std::move(cached), {}, mirror->objects(), *decoder, index, token));
+  watch.line(first ? "discovery" : "discovery-after-commit", changes.delta.stats.revisions);
   must(mirror->save_index(index.save()));
   watch.line("save-index", index.objects_read());
   {
     watch = {};
     auto again = must(logic::discovery_index::load(mirror->load_index()));
     watch.line("load-index", 0);
-    const auto same = discover(request, *mirror, *decoder, again);
+    auto held = load_known(known);
+    watch = {};
+    const auto same = must(logic::discover_changes(request, std::move(held), {}, mirror->objects(), *decoder, again, token));
     watch.line("discovery-nothing-new", again.objects_read());
-    if (same.revisions != found.revisions) stop({ec::internal, "discovery with a filled index found something else", {}, {}, {}});
+    if (same.delta != changes.delta) stop({ec::internal, "discovery with a filled index found something else", {}, {}, {}});
   }
+  const auto found = discover(request, *mirror, *decoder, index);
+  save_known(known, found);
   if (with_store) {
     watch = {};
     const auto all = store_all(scratch, url, found, *mirror, request.limits);

@@ -190,6 +190,16 @@ logic::discovery_request request(const memory_objects& objects, std::string dire
   return {{"ns", "repo"}, "https://example.com/r.git", std::move(branch), std::move(directory), objects.table(), {}};
 }
 
+/// What a cache holds of one Repository.
+struct cached_by_request {
+  std::vector<logic::cached_entry> entries;
+  void take(const std::vector<package_revision>& revisions) {
+    entries.clear();
+    for (const auto& r : revisions)
+      entries.push_back({r.name, r.digest()});
+  }
+};
+
 /// What differs between two lists, as text.
 std::string difference(const std::vector<package_revision>& got, const std::vector<package_revision>& wanted) {
   const auto line = [](const package_revision& r) {
@@ -213,9 +223,13 @@ BOOST_AUTO_TEST_CASE(equals_the_slow_implementation_at_every_step_whatever_the_i
   const std::vector<std::string> directories{"", "dir", "dir/sub", "nowhere"};
   std::size_t revisions = 0;
   std::size_t tasks = 0;
+  std::size_t added = 0;
+  std::size_t changed = 0;
+  std::size_t removed = 0;
   for (std::uint32_t seed = 1; seed <= 50; ++seed) {
     random_repository repository{seed};
     logic::discovery_index kept;
+    std::map<std::string, cached_by_request> cached;
     for (int step = 0; step < 80; ++step) {
       repository.evolve();
       if (step % 5 != 0)
@@ -235,6 +249,20 @@ BOOST_AUTO_TEST_CASE(equals_the_slow_implementation_at_every_step_whatever_the_i
       BOOST_REQUIRE(incremental->bad == scratch->bad);
       BOOST_REQUIRE(incremental->branch_commit == scratch->branch_commit);
       BOOST_REQUIRE_EQUAL(incremental->directory_missing, scratch->directory_missing);
+      cached_by_request& mine = cached[ask.directory];
+      const sync_basis basis{"digest of " + std::to_string(step), {}};
+      const auto changes = logic::discover_changes(ask, mine.entries, basis, repository.objects, *decoder, kept, {});
+      BOOST_REQUIRE(changes.ok());
+      auto expected = logic::make_delta(mine.entries, wanted, scratch->bad, {basis.digest, scratch->branch_commit.is_zero() ? "" : scratch->branch_commit.hex()});
+      BOOST_REQUIRE_MESSAGE(changes->delta == expected, "changes, seed " << seed << " step " << step << '\n'
+                                                          << difference(changes->delta.added, expected.added) << difference(changes->delta.changed, expected.changed));
+      BOOST_REQUIRE(changes->branch_commit == scratch->branch_commit);
+      BOOST_REQUIRE_EQUAL(changes->directory_missing, scratch->directory_missing);
+      added += expected.added.size();
+      changed += expected.changed.size();
+      removed += expected.removed.size();
+      if (step % 20 != 15) // now and then the cache lags behind
+        mine.take(wanted);
       revisions += wanted.size();
       for (const auto& r : wanted)
         tasks += r.task_json.empty() ? 0 : 1;
@@ -258,6 +286,9 @@ BOOST_AUTO_TEST_CASE(equals_the_slow_implementation_at_every_step_whatever_the_i
   }
   BOOST_TEST(revisions > 2000U); // the repositories are worth the trouble
   BOOST_TEST(tasks > 300U);
+  BOOST_TEST(added > 500U);
+  BOOST_TEST(changed > 100U);
+  BOOST_TEST(removed > 10U);
 }
 
 BOOST_AUTO_TEST_CASE(commits_and_kptfiles_are_never_read_twice_while_a_repository_grows) {

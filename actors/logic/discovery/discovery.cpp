@@ -16,11 +16,37 @@ namespace {
 
 failure texts_full() { return {ec::too_large, "the refs hold more names than the discovery index can hold", {}, {}, {}}; }
 
+failure no_refs(const discovery_request& request) {
+  return {ec::internal, "a discovery needs a table of refs", to_string(request.repository), {}, {}};
+}
+
 class discoverer {
 public:
   discoverer(const discovery_request& request, session& s) : request_(request), s_(s), history_(s), trees_(s) {}
 
   result<discovery_result> run() {
+    if (auto done = find(); !done)
+      return std::move(done).error();
+    out_.revisions = assembly{request_, s_, found_, out_.bad}.all();
+    sort_bad();
+    return std::move(out_);
+  }
+
+  result<discovery_changes> compare(std::vector<cached_entry>&& cached, sync_basis&& basis) {
+    if (auto done = find(); !done)
+      return std::move(done).error();
+    discovery_changes changes{{}, out_.branch_commit, out_.directory_missing};
+    assembly{request_, s_, found_, out_.bad}.compare(std::move(cached), changes.delta);
+    sort_bad();
+    changes.delta.stats.bad = out_.bad.size();
+    changes.delta.bad = std::move(out_.bad);
+    changes.delta.basis = std::move(basis);
+    changes.delta.basis.commit = out_.branch_commit.is_zero() ? std::string{} : out_.branch_commit.hex();
+    return changes;
+  }
+
+private:
+  result<void> find() {
     found_.reserve(request_.refs->refs.size());
     read_deletion_proposals();
     if (auto done = take_branch(); !done)
@@ -30,13 +56,14 @@ public:
         return std::move(done).error();
     report_unreadable_commits();
     mark_deletion_proposed();
-    assemble(request_, s_, found_, out_);
-    std::sort(out_.bad.begin(), out_.bad.end());
-    out_.bad.erase(std::unique(out_.bad.begin(), out_.bad.end()), out_.bad.end());
-    return std::move(out_);
+    return {};
   }
 
-private:
+  void sort_bad() {
+    std::sort(out_.bad.begin(), out_.bad.end());
+    out_.bad.erase(std::unique(out_.bad.begin(), out_.bad.end()), out_.bad.end());
+  }
+
   /// Calls `f(ref, parsed)` for every ref of the kind that may concern this directory; `f` answers a `result<void>`.
   template <class F>
   result<void> each_ref(ref_kind kind, F f) {
@@ -141,10 +168,11 @@ private:
       c.tree = package.tree;
       c.facts = package.facts;
       c.commit = tip;
-      if (const text_id known = s_.index.texts.find(path); known != none) {
-        c.publication = newest.newest_of(known);
-        c.task = history_.task_of(tip, known, workspace);
-      }
+      c.subject = s_.index.texts.intern(path);
+      if (c.subject == none)
+        return texts_full();
+      c.publication = newest.newest_of(c.subject);
+      c.task = history_.task_of(tip, c.subject, workspace);
     }
     return {};
   }
@@ -188,6 +216,7 @@ private:
     c.last = parsed.last;
     c.lifecycle = parsed.kind == ref_kind::tag ? lifecycle::published : parsed.kind == ref_kind::draft ? lifecycle::draft : lifecycle::proposed;
     c.revision = r.revision;
+    c.subject = number;
     c.tree = r.tree;
     c.commit = r.commit;
     c.publication = r.commit;
@@ -308,10 +337,19 @@ private:
 result<discovery_result> discover(const discovery_request& request, object_reader& reader, package_decoder& decoder, discovery_index& index,
                                   const cancel_token& cancel) {
   if (!request.refs)
-    return failure{ec::internal, "a discovery needs a table of refs", to_string(request.repository), {}, {}};
+    return no_refs(request);
   session s{reader, decoder, index.access(), request.limits, cancel};
   s.index.begin_run(request.limits);
   return discoverer{request, s}.run();
+}
+
+result<discovery_changes> discover_changes(const discovery_request& request, std::vector<cached_entry> cached, sync_basis basis, object_reader& reader,
+                                           package_decoder& decoder, discovery_index& index, const cancel_token& cancel) {
+  if (!request.refs)
+    return no_refs(request);
+  session s{reader, decoder, index.access(), request.limits, cancel};
+  s.index.begin_run(request.limits);
+  return discoverer{request, s}.compare(std::move(cached), std::move(basis));
 }
 
 } // namespace veranda::logic

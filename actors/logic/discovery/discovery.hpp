@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/logic/discovery/object_reader.hpp"
+#include "actors/logic/package_delta.hpp"
 #include "messages/model/sync.hpp"
 
 namespace veranda::logic {
@@ -34,6 +35,13 @@ struct discovery_result {
   std::vector<bad_item> bad;               ///< sorted
   oid branch_commit;                       ///< zero: the branch does not exist
   bool directory_missing = false;          ///< the branch exists but has no such directory
+};
+
+/// What was found, as what differs from a cache.
+struct discovery_changes {
+  package_delta delta; ///< `stats.fetched_bytes` is left to the caller
+  oid branch_commit;
+  bool directory_missing = false;
 };
 
 /// What was learnt from objects whose ids cannot change their meaning: commits with their annotations, ref targets, Kptfiles by blob id.
@@ -71,6 +79,11 @@ private:
 /// else bad about one item isolates that item. `cancelled`/`timed_out` when the token says so.
 [[nodiscard]] result<discovery_result> discover(const discovery_request& request, object_reader& reader, package_decoder& decoder,
                                                 discovery_index& index, const cancel_token& cancel);
+
+/// The same discovery, compared with what is cached: `make_delta` of its result, its basis' commit being the branch's tip, or empty. The index remembers each
+/// revision's digest with what determined it, so only revisions that differ, or are seen for the first time, are built.
+[[nodiscard]] result<discovery_changes> discover_changes(const discovery_request& request, std::vector<cached_entry> cached, sync_basis basis,
+                                                         object_reader& reader, package_decoder& decoder, discovery_index& index, const cancel_token& cancel);
 
 /// Lists the files of one package tree (4.8 Resources): blobs below it, symlinks as files holding their target, submodules skipped.
 /// What is left out or not kept goes to `bad`, named by its path within the package.

@@ -49,12 +49,13 @@ public:
     const std::uint64_t n = number();
     return std::min<std::uint64_t>(n, in_.size());
   }
-  std::string text() {
+  std::string_view view() {
     const std::size_t size = static_cast<std::size_t>(count());
-    std::string out{in_.substr(0, size)};
+    const std::string_view out = in_.substr(0, size);
     in_.remove_prefix(size);
     return out;
   }
+  std::string text() { return std::string{view()}; }
   std::map<std::string, std::string> map() {
     std::map<std::string, std::string> out;
     for (std::uint64_t n = count(); n > 0; --n) {
@@ -90,6 +91,8 @@ std::string encode_facts(const kptfile_facts& facts) {
   out.map(facts.annotations);
   return out.take();
 }
+
+std::string_view problem_of_facts(std::string_view text) { return reader{text}.view(); }
 
 kptfile_facts decode_facts(std::string_view text) {
   kptfile_facts out;

@@ -8,5 +8,7 @@ namespace veranda::logic {
 /// else it is some value, never a fault.
 [[nodiscard]] std::string encode_facts(const kptfile_facts& facts);
 [[nodiscard]] kptfile_facts decode_facts(std::string_view text);
+/// Only the `problem` of what `decode_facts` gives; a view into the text.
+[[nodiscard]] std::string_view problem_of_facts(std::string_view text);
 
 } // namespace veranda::logic

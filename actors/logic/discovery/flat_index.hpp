@@ -42,6 +42,13 @@ public:
       place(static_cast<std::uint32_t>(used_), hash_of(static_cast<std::uint32_t>(used_)));
   }
 
+  /// Makes room for `count` numbers.
+  template <class HashOf>
+  void reserve(std::size_t count, HashOf hash_of) {
+    if (count * 2 > slots_.size())
+      grow(count * 2 + 1, hash_of);
+  }
+
   void clear() noexcept {
     slots_.clear();
     used_ = 0;

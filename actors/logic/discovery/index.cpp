@@ -9,6 +9,11 @@ namespace {
 std::uint64_t hash_of(const oid& id) noexcept { return oid_hash{}(id); }
 std::uint64_t ref_hash(const oid& target, std::string_view name) noexcept { return hash_of(target) ^ hash_bytes(name); }
 
+/// Of the request and the subject.
+std::uint64_t row_hash(const row_record& r) noexcept {
+  return (r.context ^ (std::uint64_t{r.subject} << 1U | (r.from_branch() ? 1U : 0U))) * 0x9e3779b97f4a7c15U;
+}
+
 std::uint64_t hash_of(const discovery_limits& l) noexcept {
   const std::array<std::uint64_t, 8> values{l.max_object_bytes, l.max_resource_bytes,     l.max_files_per_package, l.max_tree_depth,
                                             l.max_packages_on_branch, l.max_tree_entries, l.max_tag_depth,         discovery_rules_version};
@@ -84,6 +89,21 @@ void discovery_index::impl::add(annotation_record r) {
   link(static_cast<std::uint32_t>(annotations.size() - 1));
 }
 
+row_record* discovery_index::impl::find_row(const row_record& like) {
+  const std::uint32_t number = row_index_.find(row_hash(like), [&](std::uint32_t n) {
+    return rows[n].context == like.context && rows[n].subject == like.subject && rows[n].from_branch() == like.from_branch();
+  });
+  return number == none ? nullptr : &rows[number];
+}
+
+void discovery_index::impl::put(const row_record& r) {
+  changed = true;
+  if (row_record* const known = find_row(r))
+    *known = r;
+  else
+    append(rows, row_index_, r, [this](std::uint32_t n) { return row_hash(rows[n]); });
+}
+
 void discovery_index::impl::link(std::uint32_t annotation) {
   annotation_record& r = annotations[annotation];
   if (newest_annotation.size() <= r.package)
@@ -110,6 +130,7 @@ void discovery_index::impl::adopt(index_content&& content) {
   tree_index_.rebuild(trees.size(), hash_by_id(trees));
   facts_index_.rebuild(facts.size(), hash_by_id(facts));
   ref_index_.rebuild(refs.size(), [this](std::uint32_t n) { return ref_hash(refs[n].target, texts[refs[n].name]); });
+  row_index_.rebuild(rows.size(), [this](std::uint32_t n) { return row_hash(rows[n]); });
   newest_annotation.assign(texts.size(), none);
   for (std::uint32_t n = 0; n < annotations.size(); ++n)
     link(n);

@@ -102,11 +102,31 @@ struct walk_record {
   std::uint32_t used = 0;
 };
 
+/// The digest of a package revision that was built before, with all that determines it besides the request.
+struct row_record {
+  std::uint64_t context = 0; ///< hash of what the request says
+  sha256_digest digest{};
+  oid tree;                         ///< of a branch's package; a ref's record has it
+  std::uint32_t subject = none;     ///< number of the ref's record, or the text of a branch package's path
+  std::uint32_t publication = none; ///< commit; of a branch's package
+  std::uint32_t task = none;        ///< annotation; of a branch's package
+  std::uint32_t state = 0;          ///< lifecycle, latest and from_branch in one
+  std::uint32_t used = 0;           ///< the run of discovery that last looked at it
+
+  static constexpr std::uint32_t from_branch_bit = 1U << 8U;
+  static constexpr std::uint32_t latest_bit = 1U << 9U;
+  [[nodiscard]] bool from_branch() const noexcept { return (state & from_branch_bit) != 0; }
+  /// True when the other has the same digest for certain.
+  [[nodiscard]] bool same_input(const row_record& o) const noexcept {
+    return context == o.context && tree == o.tree && subject == o.subject && publication == o.publication && task == o.task && state == o.state;
+  }
+};
+
 /// Records are written as they lie in memory: no padding, no pointers.
 template <class T>
 concept flat_record = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
 static_assert(flat_record<commit_record> && flat_record<annotation_record> && flat_record<target_record> && flat_record<ref_record> &&
-              flat_record<tree_record> && flat_record<child_record> && flat_record<facts_record> && flat_record<walk_record> &&
+              flat_record<tree_record> && flat_record<child_record> && flat_record<facts_record> && flat_record<walk_record> && flat_record<row_record> &&
               flat_record<text_pool::span>);
 
 /// Everything that is kept, without the indexes.
@@ -120,19 +140,20 @@ struct index_content {
   std::vector<child_record> children;
   std::vector<facts_record> facts;
   std::vector<walk_record> walks;
+  std::vector<row_record> rows;
   text_pool texts;
   std::uint64_t limits_hash = 0; ///< of the limits under which it was learnt
   std::uint32_t runs = 0;        ///< discoveries so far
   std::uint64_t baseline = 0;    ///< `records()` after the last compaction
 
   [[nodiscard]] std::uint64_t records() const noexcept {
-    return commits.size() + annotations.size() + refs.size() + trees.size() + children.size() + facts.size();
+    return commits.size() + annotations.size() + refs.size() + trees.size() + children.size() + facts.size() + rows.size();
   }
 
   /// Calls `f` with each vector of records, in the order of an image.
   template <class F>
   void each(F f) {
-    f(commits), f(parents), f(annotations), f(targets), f(refs), f(trees), f(children), f(facts), f(walks);
+    f(commits), f(parents), f(annotations), f(targets), f(refs), f(trees), f(children), f(facts), f(walks), f(rows);
   }
 };
 
@@ -156,6 +177,11 @@ struct discovery_index::impl : index_content {
   std::uint32_t add(const facts_record& r);
   void add(annotation_record r);
 
+  /// The row of the same request and subject, whatever determined it then; null when there is none.
+  [[nodiscard]] row_record* find_row(const row_record& like);
+  /// Puts it in place of the row of the same request and subject.
+  void put(const row_record& r);
+
   /// Forgets everything when it was learnt under other limits.
   void begin_run(const discovery_limits& limits);
   /// Takes content that holds together and builds the indexes.
@@ -167,6 +193,7 @@ private:
   flat_index ref_index_;
   flat_index tree_index_;
   flat_index facts_index_;
+  flat_index row_index_;
   void link(std::uint32_t annotation);
 };
 

@@ -14,7 +14,7 @@ class compactor {
 public:
   explicit compactor(const index_content& from)
       : from_(from), commits_(from.commits.size(), none), facts_(from.facts.size(), none), trees_(from.trees.size(), false),
-        texts_(from.texts.size(), none) {
+        texts_(from.texts.size(), none), refs_(from.refs.size(), none) {
     tree_index_.rebuild(from.trees.size(), [&](std::uint32_t n) { return oid_hash{}(from.trees[n].id); });
   }
 
@@ -23,12 +23,17 @@ public:
     to_.runs = from_.runs;
     copy_commits();
     copy_targets();
-    for (const ref_record& r : from_.refs)
-      if (is_recent(r.used))
-        copy_ref(r);
+    for (std::size_t n = 0; n < from_.refs.size(); ++n)
+      if (is_recent(from_.refs[n].used)) {
+        refs_[n] = static_cast<std::uint32_t>(to_.refs.size());
+        copy_ref(from_.refs[n]);
+      }
     for (const walk_record& r : from_.walks)
       if (is_recent(r.used))
         copy_walk(r);
+    for (const row_record& r : from_.rows)
+      if (is_recent(r.used))
+        copy_row(r);
     to_.baseline = to_.records();
     return std::move(to_);
   }
@@ -134,6 +139,19 @@ private:
     to_.walks.push_back(r);
   }
 
+  /// A row whose ref, commit or annotation goes is of no use.
+  void copy_row(row_record r) {
+    const std::uint32_t publication = commit(r.publication);
+    const std::uint32_t task = r.task == none ? none : annotations_[r.task];
+    const std::uint32_t subject = r.from_branch() ? text(r.subject) : refs_[r.subject];
+    if (subject == none || (publication == none) != (r.publication == none) || (task == none) != (r.task == none))
+      return;
+    r.subject = subject;
+    r.publication = publication;
+    r.task = task;
+    to_.rows.push_back(r);
+  }
+
   void copy_trees(const oid& root, bool whole) {
     std::vector<oid> todo{root};
     while (!todo.empty()) {
@@ -178,6 +196,7 @@ private:
   std::vector<bool> trees_;
   std::vector<bool> walked_;
   std::vector<text_id> texts_;
+  std::vector<std::uint32_t> refs_;
   flat_index tree_index_;
 };
 

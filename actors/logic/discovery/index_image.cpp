@@ -4,11 +4,11 @@ namespace veranda::logic {
 
 namespace {
 
-constexpr std::size_t sections = 9;
+constexpr std::size_t sections = 10;
 
 struct image_header {
   std::array<char, 8> magic{'V', 'R', 'N', 'D', 'A', 'I', 'D', 'X'};
-  std::uint32_t format = 1; ///< raised when a record or what a decoder says changes
+  std::uint32_t format = 2; ///< raised when a record or what a decoder says changes
   std::uint32_t runs = 0;
   std::uint64_t limits_hash = 0;
   std::uint64_t baseline = 0;
@@ -71,6 +71,9 @@ bool holds_together(const index_content& c) {
          all(c.children, [&](const child_record& r) { return r.name < texts; }) &&
          all(c.facts, [&](const facts_record& r) { return r.facts < texts; }) && all(c.walks, [&](const walk_record& r) {
            return r.branch < texts && r.directory < texts && in_range(r.commit, c.commits.size());
+         }) &&
+         all(c.rows, [&](const row_record& r) {
+           return r.subject < (r.from_branch() ? texts : c.refs.size()) && in_range(r.publication, c.commits.size()) && in_range(r.task, c.annotations.size());
          });
 }
 

@@ -127,13 +127,10 @@ std::int64_t branch_revision(std::string_view branch) noexcept {
   return number >= 1 && number <= max_revision ? number : -1;
 }
 
-std::string object_name(std::string_view repository, std::string_view path, std::string_view package, std::string_view workspace) {
+void append_object_name(std::string& out, std::string_view repository, std::string_view path, std::string_view package, std::string_view workspace) {
   if (repository.empty() || package.empty() || workspace.empty())
-    return {};
-  std::string out;
-  out.reserve(repository.size() + path.size() + package.size() + workspace.size() + 3);
-  out += repository;
-  out += '.';
+    return;
+  out.append(repository) += '.';
   const std::size_t middle = out.size();
   if (!path.empty())
     out.append(path) += '/';
@@ -146,6 +143,12 @@ std::string object_name(std::string_view repository, std::string_view path, std:
     out.erase(middle, first - middle);
   out += '.';
   out += workspace;
+}
+
+std::string object_name(std::string_view repository, std::string_view path, std::string_view package, std::string_view workspace) {
+  std::string out;
+  out.reserve(repository.size() + path.size() + package.size() + workspace.size() + 3);
+  append_object_name(out, repository, path, package, workspace);
   return out;
 }
 
@@ -196,7 +199,7 @@ std::string path_problem(std::string_view path) {
   }
 }
 
-std::string name_problem(const package_revision_key& key, std::string_view name, bool from_branch) {
+std::string name_problem(const revision_key_view& key, std::string_view name, bool from_branch) {
   if (!is_label(key.package))
     return "the package name is no RFC 1123 label of at most 63 characters";
   if (!key.path.empty() && !is_directory_name(key.path))

@@ -49,6 +49,8 @@ struct parsed_ref {
 
 /// Kubernetes object name (4.6); empty when repository, package or workspace is.
 [[nodiscard]] std::string object_name(std::string_view repository, std::string_view path, std::string_view package, std::string_view workspace);
+/// The same appended to `out`, which grows by at most the sizes of the four and 3.
+void append_object_name(std::string& out, std::string_view repository, std::string_view path, std::string_view package, std::string_view workspace);
 /// UID of an API object (4.6).
 [[nodiscard]] std::string object_uid(std::string_view prefix, std::string_view ns, std::string_view name);
 [[nodiscard]] std::string package_revision_uid(std::string_view ns, std::string_view name);
@@ -61,8 +63,15 @@ struct parsed_ref {
 /// Why a path or a name cannot be kept at all: too long, not UTF-8, control characters, an empty, `.` or `..` component.
 /// Empty when it can.
 [[nodiscard]] std::string path_problem(std::string_view path);
+/// The parts of a `package_revision_key` where they lie.
+struct revision_key_view {
+  std::string_view path;
+  std::string_view package;
+  std::int64_t revision = 0;
+  std::string_view workspace;
+};
 /// Which rule of 4.12 a discovered name breaks; empty when none. Such names are kept, but other programs may refuse them.
 /// A branch may be named as git allows, so its name is not judged.
-[[nodiscard]] std::string name_problem(const package_revision_key& key, std::string_view name, bool from_branch);
+[[nodiscard]] std::string name_problem(const revision_key_view& key, std::string_view name, bool from_branch);
 
 } // namespace veranda::logic
