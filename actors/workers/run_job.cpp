@@ -1,4 +1,5 @@
 #include "actors/common/endpoint.hpp"
+#include "actors/common/log.hpp"
 #include "actors/workers/content_stream.hpp"
 
 #include <algorithm>
@@ -31,7 +32,7 @@ public:
   result<msg::job_result> run() {
     if (auto opened = open(); !opened)
       return opened.error();
-    if (!(*mirror_->refs() == *job_.mirror_target))
+    if (mirror_->refs()->refs != job_.mirror_target->refs)
       if (auto fetched = fetch(false); !fetched)
         return fetched.error();
     auto cache = tools_.open_cache();
@@ -51,6 +52,10 @@ public:
       return found.error();
     if (auto stored = store(std::move(*found)); !stored)
       return stored.error();
+    if (auto settled = mirror_->settle(); !settled)
+      return settled.error();
+    if (auto tidied = mirror_->tidy(*job_.cancel); !tidied) // the next sync tries again
+      log::warn(worker_state::name, "the packs of a mirror could not be merged", {{"remote", job_.remote.url}, {"err", describe(tidied.error())}});
     return msg::job_result{nullptr, out_};
   }
 

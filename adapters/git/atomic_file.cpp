@@ -47,19 +47,19 @@ result<void> sync_path(const std::filesystem::path& path) {
   return {};
 }
 
-result<void> replace_file(const std::filesystem::path& path, std::string_view contents) {
+result<void> replace_file(const std::filesystem::path& path, std::string_view contents, durability wanted) {
   auto beside = path;
   beside += ".new";
   {
     const open_file file{beside, O_WRONLY | O_CREAT | O_TRUNC};
-    if (file.get() < 0 || !write_all(file.get(), contents) || ::fsync(file.get()) != 0) {
+    if (file.get() < 0 || !write_all(file.get(), contents) || (wanted == durability::on_disk && ::fsync(file.get()) != 0)) {
       auto f = file_failure("writing", path, errno);
       ::unlink(beside.c_str());
       return f;
     }
   }
   if (::rename(beside.c_str(), path.c_str()) != 0) return file_failure("replacing", path, errno);
-  return sync_path(path.parent_path());
+  return wanted == durability::on_disk ? sync_path(path.parent_path()) : result<void>{};
 }
 
 result<std::optional<std::string>> read_file(const std::filesystem::path& path) {

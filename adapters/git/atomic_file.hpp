@@ -8,8 +8,10 @@
 
 namespace veranda::git {
 
-/// Replaces a file by rename, on disk when it returns. Failures: `unavailable` (full disk, no permission), naming the file.
-result<void> replace_file(const std::filesystem::path& path, std::string_view contents);
+/// Whether a file must be on the disk when it is replaced, or may come out older or damaged after a power cut.
+enum class durability : std::uint8_t { on_disk, eventual };
+/// Replaces a file by rename. Failures: `unavailable` (full disk, no permission), naming the file.
+result<void> replace_file(const std::filesystem::path& path, std::string_view contents, durability wanted = durability::on_disk);
 /// The whole file; nothing when there is none. `unavailable` when it cannot be read.
 result<std::optional<std::string>> read_file(const std::filesystem::path& path);
 /// Brings a file or directory to the disk.

@@ -8,6 +8,7 @@
 #include <git2.h>
 #include <git2/sys/odb_backend.h>
 #include <system_error>
+#include <utility>
 
 namespace veranda::git {
 
@@ -32,6 +33,13 @@ failure missing(const oid& id) { return {ec::not_found, "object " + id.hex() + "
 result<logic::git_object_type> type_of(git_object_t type) {
   if (type < GIT_OBJECT_COMMIT || type > GIT_OBJECT_TAG) return failure{ec::corrupt_cache, "an object of the mirror has an unknown type", {}, {}, {}};
   return static_cast<logic::git_object_type>(type);
+}
+
+/// What an object's hash is taken of before its bytes.
+std::string object_head(const logic::git_object& object) {
+  std::string out{git_object_type2string(static_cast<git_object_t>(object.type))};
+  out.append(1, ' ').append(std::to_string(object.data.size())).append(1, '\0');
+  return out;
 }
 
 struct odb_object_deleter {
@@ -103,7 +111,8 @@ result<void> disk_mirror::open_odb() {
   return code < 0 ? result<void>{libgit2_failure(code, "opening the object database", ec::corrupt_cache)} : result<void>{};
 }
 
-result<void> disk_mirror::refresh() {
+result<void> disk_mirror::add_pack(const fs::path& without_suffix) {
+  new_packs_.push_back(without_suffix);
   count_packs();
   const int code = git_odb_refresh(odb_.get());
   return code < 0 ? result<void>{libgit2_failure(code, "reading the new pack", ec::corrupt_cache)} : result<void>{};
@@ -120,14 +129,47 @@ void disk_mirror::count_packs() {
   }
 }
 
-result<void> disk_mirror::replace_refs(const ref_table& table) {
-  if (table == *refs_) return {};
-  if (table.refs != refs_->refs || refs_->refs.empty())
-    if (auto done = replace_file(dir_ / "packed-refs", render_packed_refs(table)); !done) return done;
-  if (!table.head_target.empty() && table.head_target != refs_->head_target && valid_ref_name(table.head_target))
-    if (auto done = replace_file(dir_ / "HEAD", "ref: " + table.head_target + "\n"); !done) return done;
+void disk_mirror::replace_refs(const ref_table& table) {
+  if (table == *refs_ && new_packs_.empty()) return;
+  const bool changed = table.refs != refs_->refs || refs_->refs.empty();
+  const bool moved_head = !table.head_target.empty() && table.head_target != refs_->head_target && valid_ref_name(table.head_target);
   refs_ = std::make_shared<const ref_table>(table);
-  return {};
+  start_writing(refs_, changed, moved_head ? table.head_target : std::string{});
+}
+
+/// Packs first: refs on the disk name objects on the disk. Should the refs themselves come out damaged after a power cut, listing and fetching mend them.
+void disk_mirror::start_writing(ref_table_ptr table, bool refs_changed, std::string head) {
+  auto before = std::move(writing_);
+  writing_ = std::async(std::launch::async, [dir = dir_, packs = std::exchange(new_packs_, {}), table = std::move(table), refs_changed, head = std::move(head),
+                                             before = std::move(before)]() mutable -> result<void> {
+    if (before.valid())
+      if (auto done = before.get(); !done) return done;
+    for (const auto& pack : packs)
+      for (const char* suffix : {".pack", ".idx"})
+        if (auto synced = sync_path(pack.string() + suffix); !synced) return synced;
+    if (!packs.empty())
+      if (auto synced = sync_path(dir / "objects" / "pack"); !synced) return synced;
+    if (refs_changed)
+      if (auto done = replace_file(dir / "packed-refs", render_packed_refs(*table), durability::eventual); !done) return done;
+    return head.empty() ? result<void>{} : replace_file(dir / "HEAD", "ref: " + head + "\n", durability::eventual);
+  });
+}
+
+result<void> disk_mirror::settle() {
+  try {
+    return writing_.valid() ? writing_.get() : result<void>{};
+  } catch (const std::exception& e) {
+    return failure{ec::unavailable, std::string{"bringing the mirror to the disk failed: "} + e.what(), dir_.string(), {}, {}};
+  }
+}
+
+result<void> disk_mirror::tidy(const cancel_token& cancel) {
+  if (auto settled = settle(); !settled) return settled;
+  auto merged = merge_packs(pack_dir(), cancel);
+  if (!merged) return std::move(merged).error();
+  if (!*merged) return {};
+  count_packs();
+  return open_odb();
 }
 
 bool disk_mirror::contains(const oid& id) {
@@ -158,7 +200,11 @@ result<logic::git_object> disk_mirror::read(const oid& id) {
   if (!known) return std::move(known).error();
   const auto size = git_odb_object_size(read);
   if (size > max_object_bytes) return failure{ec::too_large, "object " + id.hex() + " is larger than 512 MiB", {}, {}, {}};
-  return logic::git_object{*known, std::string(static_cast<const char*>(git_odb_object_data(read)), size)};
+  logic::git_object out{*known, std::string(static_cast<const char*>(git_odb_object_data(read)), size)};
+  hasher_.update(object_head(out));
+  hasher_.update(out.data);
+  if (hasher_.finish() != id.bytes) return failure{ec::checksum_mismatch, "object " + id.hex() + " of the mirror is damaged", {}, {}, {}};
+  return out;
 }
 
 std::string disk_mirror::load_index() {
@@ -166,7 +212,7 @@ std::string disk_mirror::load_index() {
   return found && *found ? **std::move(found) : std::string{};
 }
 
-result<void> disk_mirror::save_index(std::string_view image) { return replace_file(dir_ / index_file, image); }
+result<void> disk_mirror::save_index(std::string_view image) { return replace_file(dir_ / index_file, image, durability::eventual); }
 
 result<std::unique_ptr<mirror>> open_mirror(const fs::path& dir, const std::string& identity) {
   try {

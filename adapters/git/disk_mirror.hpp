@@ -1,6 +1,9 @@
 #pragma once
 
 #include "adapters/git/git_remote.hpp"
+#include "messages/model/digest.hpp"
+
+#include <future>
 
 struct git_odb;
 
@@ -24,13 +27,15 @@ public:
   std::size_t pack_count() const override { return pack_count_; }
   std::uint64_t size_bytes() const override { return size_bytes_; }
   const std::filesystem::path& path() const override { return dir_; }
+  result<void> settle() override;
+  result<void> tidy(const cancel_token& cancel) override;
 
   [[nodiscard]] git_odb* odb() const noexcept { return odb_.get(); }
   [[nodiscard]] std::filesystem::path pack_dir() const { return dir_ / "objects" / "pack"; }
-  /// Makes packs that were written since visible.
-  result<void> refresh();
-  /// Replaces the refs, on disk and here; nothing is written when they are the same.
-  result<void> replace_refs(const ref_table& table);
+  /// Makes a pack that was written since visible; `settle` brings it to the disk.
+  result<void> add_pack(const std::filesystem::path& without_suffix);
+  /// Replaces the refs here, and on disk by the next `settle`; nothing is written when they are the same.
+  void replace_refs(const ref_table& table);
 
 private:
   explicit disk_mirror(std::filesystem::path dir) : dir_(std::move(dir)) {}
@@ -38,6 +43,7 @@ private:
   result<logic::git_object_header> header(const oid& id) override;
   result<void> create(const std::string& identity);
   result<void> check_identity(const std::string& identity);
+  void start_writing(ref_table_ptr table, bool refs_changed, std::string head);
   result<void> load_refs();
   result<void> open_odb();
   void count_packs();
@@ -45,6 +51,9 @@ private:
   std::filesystem::path dir_;
   ref_table_ptr refs_;
   odb_ptr odb_;
+  sha1_hasher hasher_;
+  std::vector<std::filesystem::path> new_packs_; ///< not known to be on the disk
+  std::future<result<void>> writing_;
   std::size_t pack_count_ = 0;
   std::uint64_t size_bytes_ = 0;
 };
@@ -54,7 +63,11 @@ result<void> scrub_mirror(const std::filesystem::path& dir);
 /// Compares each pack with its index (sizes, object counts, checksums), without reading objects. Fails with `corrupt_cache`.
 result<void> verify_packs(const std::filesystem::path& pack_dir);
 
-/// Initialises libgit2 once per process: bounded caches and mappings, strict object hashes, no search for configuration files.
+/// Merges small packs into larger ones when there are many: sizes then grow from pack to pack at least by half, so that each byte is copied a logarithmic
+/// number of times. At any instant every object is in a complete pack. Answers whether anything was merged.
+result<bool> merge_packs(const std::filesystem::path& pack_dir, const cancel_token& cancel);
+
+/// Initialises libgit2 once per process: bounded caches and mappings, no search for configuration files.
 void ensure_libgit2();
 /// What libgit2 last complained about on this thread. `fallback` is the class for what has none of its own.
 [[nodiscard]] failure libgit2_failure(int code, std::string_view action, ec fallback);

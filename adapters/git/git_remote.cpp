@@ -59,31 +59,44 @@ result<listing> list_http(const remote_endpoint& remote, const ref_prefixes& pre
   return *std::move(got);
 }
 
+/// Calls `f(was, now)` for each name in either table, null where it is not.
+template <class F>
+void each_pair(const std::vector<ref_entry>& was, const std::vector<ref_entry>& now, F f) {
+  for (auto a = was.begin(), b = now.begin(); a != was.end() || b != now.end();) {
+    const int order = a == was.end() ? 1 : b == now.end() ? -1 : a->name.compare(b->name);
+    f(order <= 0 ? &*a : nullptr, order >= 0 ? &*b : nullptr);
+    if (order <= 0) ++a;
+    if (order >= 0) ++b;
+  }
+}
+
+/// Targets that the mirror lacks. Those of refs that did not move were asked for when they were fetched.
 std::vector<oid> missing_tips(disk_mirror& into, const ref_table& target, bool all) {
   std::vector<oid> out;
   std::unordered_set<oid> seen;
-  for (const auto& ref : target.refs)
-    if (seen.insert(ref.target).second && (all || !into.contains(ref.target))) out.push_back(ref.target);
+  each_pair(into.refs()->refs, target.refs, [&](const ref_entry* was, const ref_entry* now) {
+    if (now == nullptr || (!all && was != nullptr && was->target == now->target)) return;
+    if (seen.insert(now->target).second && (all || !into.contains(now->target))) out.push_back(now->target);
+  });
   return out;
 }
 
 /// Old tips that the server can build on: of refs that moved or went, then of branches that stayed, then of some other refs.
 std::vector<oid> known_tips(disk_mirror& into, const ref_table& target) {
-  const auto old = into.refs();
-  std::vector<oid> moved, branches, others;
-  for (const auto& ref : old->refs) {
-    const auto* now = target.find(ref.name);
-    if (now == nullptr || now->target != ref.target) moved.push_back(ref.target);
-    else (ref.name.starts_with("refs/heads/") ? branches : others).push_back(ref.target);
-  }
+  std::vector<const ref_entry*> moved, branches, others;
+  each_pair(into.refs()->refs, target.refs, [&](const ref_entry* was, const ref_entry* now) {
+    if (was == nullptr) return;
+    if (now == nullptr || now->target != was->target) moved.push_back(was);
+    else (was->name.starts_with("refs/heads/") ? branches : others).push_back(was);
+  });
   branches.resize(std::min(branches.size(), max_known_haves));
   // The last of the others: tags are sorted by package and revision, any of them is as good as another.
   if (others.size() > max_known_haves) others.erase(others.begin(), others.end() - static_cast<std::ptrdiff_t>(max_known_haves));
   std::vector<oid> out;
   std::unordered_set<oid> seen;
   for (const auto* group : {&moved, &branches, &others})
-    for (const auto& id : *group)
-      if (out.size() < max_haves && seen.insert(id).second && into.contains(id)) out.push_back(id);
+    for (const auto* ref : *group)
+      if (out.size() < max_haves && seen.insert(ref->target).second && into.contains(ref->target)) out.push_back(ref->target);
   return out;
 }
 
@@ -140,7 +153,7 @@ private:
     if (!done) return done;
     report_.pack_received = true;
     report_.objects += writer.objects();
-    return into_.refresh();
+    return {};
   }
   disk_mirror& into_;
   upload_pack& service_;
@@ -181,7 +194,7 @@ result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const re
     if (wants.size() >= before)
       return at_remote({ec::unavailable, "the server did not send " + wants.front().hex() + ", which it had listed; the refs are listed again", {}, {}, {}}, (*service)->label());
   }
-  if (auto written = disk->replace_refs(target); !written) return std::move(written).error();
+  disk->replace_refs(target);
   return work.report();
 }
 

@@ -43,12 +43,16 @@ public:
   virtual bool contains(const oid& id) = 0;
   /// Contents of the index file, empty when absent.
   virtual std::string load_index() = 0;
-  /// Replaced by rename.
+  /// Replaced by rename; after a power cut it may be an older one, or damaged.
   virtual result<void> save_index(std::string_view image) = 0;
   /// Number of packs, and their size in bytes.
   virtual std::size_t pack_count() const = 0;
   virtual std::uint64_t size_bytes() const = 0;
   virtual const std::filesystem::path& path() const = 0;
+  /// Waits until what was fetched is on the disk, refs included, and says what became of it. A fetch leaves that to a thread of its own.
+  virtual result<void> settle() { return {}; }
+  /// Merges small packs when there are many. What was read stays good.
+  virtual result<void> tidy(const cancel_token&) { return {}; }
 };
 
 /// Opens or creates the mirror of `url` at `dir`. Temporary packs and locks of a dead process are removed. A directory that holds another
@@ -62,7 +66,8 @@ result<void> remove_mirror(const std::filesystem::path& dir);
 result<listing> list_refs(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,
                           const transport_limits& limits, const cancel_token& cancel);
 
-/// Brings the mirror to `target`: wants what is missing, sends haves of known tips, indexes the pack, then replaces packed-refs by rename.
+/// Brings the mirror to `target`: wants what is missing, sends haves of known tips, indexes the pack; once that is on the disk (`mirror::settle`)
+/// packed-refs are replaced by rename.
 /// `without_haves` refetches everything (after a missing object). On failure the mirror's refs are as before and no debris stays.
 result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const ref_table& target, const transport_limits& limits,
                            const cancel_token& cancel, bool without_haves,

@@ -78,9 +78,7 @@ result<void> pack_writer::commit(const cancel_token& cancel) {
   objects_ = s.stats.total_objects;
   if (progress_) progress_(bytes_, objects_);
   const auto base = into_.pack_dir() / ("pack-" + std::string{git_indexer_name(s.indexer)});
-  for (const char* suffix : {".pack", ".idx"})
-    if (auto synced = sync_path(base.string() + suffix); !synced) return synced;
-  return sync_path(into_.pack_dir());
+  return into_.add_pack(base);
 }
 
 } // namespace veranda::git

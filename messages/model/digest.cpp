@@ -89,6 +89,22 @@ std::string uuid_bytes(std::string_view text) {
 sha1_digest sha1(std::string_view data) { return digest_of<20>(sha1_algorithm(), data); }
 sha256_digest sha256(std::string_view data) { return digest_of<32>(sha256_algorithm(), data); }
 
+struct sha1_hasher::impl {
+  context_ptr context = new_context();
+};
+
+sha1_hasher::sha1_hasher() : impl_(std::make_unique<impl>()) { require(EVP_DigestInit_ex2(impl_->context.get(), sha1_algorithm(), nullptr)); }
+sha1_hasher::~sha1_hasher() = default;
+
+void sha1_hasher::update(std::string_view data) { require(EVP_DigestUpdate(impl_->context.get(), data.data(), data.size())); }
+
+sha1_digest sha1_hasher::finish() {
+  sha1_digest out{};
+  require(EVP_DigestFinal_ex(impl_->context.get(), out.data(), nullptr));
+  require(EVP_DigestInit_ex2(impl_->context.get(), sha1_algorithm(), nullptr));
+  return out;
+}
+
 struct sha256_hasher::impl {
   context_ptr context = new_context();
 };

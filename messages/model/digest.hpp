@@ -14,6 +14,23 @@ using sha256_digest = std::array<std::uint8_t, 32>;
 [[nodiscard]] sha1_digest sha1(std::string_view data);
 [[nodiscard]] sha256_digest sha256(std::string_view data);
 
+/// Incremental SHA-1. Not thread safe.
+class sha1_hasher {
+public:
+  sha1_hasher();
+  ~sha1_hasher();
+  sha1_hasher(const sha1_hasher&) = delete;
+  sha1_hasher& operator=(const sha1_hasher&) = delete;
+
+  void update(std::string_view data);
+  /// Of what was given since the last call.
+  [[nodiscard]] sha1_digest finish();
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
 /// Incremental SHA-256. Not thread safe.
 class sha256_hasher {
 public:

@@ -42,6 +42,7 @@ struct setup {
       const auto report = fetch(**m, remote, *listed->refs, limits, cancel, false, {});
       BOOST_REQUIRE_MESSAGE(report, text_of(report));
       BOOST_TEST(report->pack_received);
+      BOOST_REQUIRE((*m)->settle());
       BOOST_TEST(shell("git -C '" + dir.string() + "' for-each-ref") == origin.git("for-each-ref"));
       BOOST_TEST(shell("git -C '" + dir.string() + "' fsck --full --strict --no-dangling 2>&1") == "");
       origin.commit("a/f", contents);

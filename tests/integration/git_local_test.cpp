@@ -46,6 +46,8 @@ struct setup {
     const auto l = list();
     auto report = fetch(m, remote(), *l.refs, limits, cancel, without_haves, {});
     BOOST_REQUIRE_MESSAGE(report, text_of(report));
+    const auto settled = m.settle();
+    BOOST_REQUIRE_MESSAGE(settled, text_of(settled));
     return *report;
   }
   /// What git itself sees in our mirror, and in a mirror of its own.
