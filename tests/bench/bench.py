@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The bench: rows of medians, spreads and ratios, Veranda and git interleaved; each row checks what it measured. Started by tools/bench."""
 import argparse
+import http.client
+import json
 import os
 import pathlib
 import resource
@@ -20,7 +22,7 @@ from harness.git_server import GitServer  # noqa: E402
 from harness.wait import wait_for  # noqa: E402
 
 
-BENCH_PARTS = os.environ.get("VERANDA_BENCH_PARTS", str(pathlib.Path(__file__).resolve().parents[2] / "build/bench/bench_parts"))
+BENCH_PARTS = os.environ.get("VERANDA_BENCH_PARTS", str(pathlib.Path(__file__).resolve().parents[2] / "build/release/tests/bench/bench_parts"))
 
 
 class Wrong(Exception):
@@ -116,7 +118,8 @@ class Bench:
         shutil.rmtree(data)
 
     def running(self, size):
-        """One new commit with its tag, and nothing new: `veranda sync --wait` against `git fetch` into a mirror, both as processes."""
+        """In the running daemon, one new commit with its tag: from the request for a sync to the event that shows the revision. Then nothing new: from the
+        request to the event that says it was handled. The rival is `git fetch` into a mirror."""
         remote = Repository.__new__(Repository)
         remote.path, remote.clock = str(self.served(size)), 1_900_000_000
         mirror = self.fresh("mirror") / "m.git"
@@ -124,22 +127,26 @@ class Bench:
         daemon = Daemon(self.manifests(size), self.fresh("data"), "--health-check-frequency=0")
         try:
             daemon.wait_condition("r", "Ready", seconds=600)
-            fetch = ["git", "-C", mirror, "fetch", "-q", "--prune", "origin"]
-            sync = daemon.command("sync", "r", "--wait")
-            before, rows = set(daemon.revisions("r")), {"commit": ([], []), "nothing": ([], [])}
-            runs = self.arguments.runs or 11
-            for number in range(1, runs + 1):
-                path = f"bench/run-{number:03d}"
-                remote.commit("main", package(path, number), "Add\n\n" + annotation(package=path, workspace="v1"))
-                remote.tag(f"{path}/v1")
-                for kind in ("commit", "nothing"):
-                    order = [(0, fetch, ENVIRONMENT), (1, sync, CLEAN)]
-                    for which, command, environment in order if number % 2 else reversed(order):
-                        rows[kind][which].append(timed(command, env=environment)[0])
+            before, rows, command = set(daemon.revisions("r")), {"commit": ([], []), "nothing": ([], [])}, []
+            with Steering(daemon) as steering:
+                runs = self.arguments.runs or 11
+                for number in range(1, runs + 1):
+                    path = f"bench/run-{number:03d}"
+                    remote.commit("main", package(path, number), "Add\n\n" + annotation(package=path, workspace="v1"))
+                    remote.tag(f"{path}/v1")
+                    for kind in ("commit", "nothing"):
+                        both = [lambda: timed(["git", "-C", mirror, "fetch", "-q", "--prune", "origin"], env=ENVIRONMENT)[0],
+                                lambda: steering.visible(f"r.bench.run-{number:03d}.v1") if kind == "commit" else steering.handled()]
+                        for which in (0, 1) if number % 2 else (1, 0):
+                            rows[kind][which].append(both[which]())
+                    command.append(timed(daemon.command("sync", "r", "--wait"), env=CLEAN)[0])
             wanted = before | {f"r.bench.run-{n:03d}.{w}" for n in range(1, runs + 1) for w in ("v1", "main")}
             expect(f"revisions of {size.name} after {runs} commits", set(daemon.revisions("r")) ^ wanted, set())
-            self.report.row(f"one new commit {size.name}", *rows["commit"], "<= 0.25x")
-            self.report.row(f"nothing new {size.name}", *rows["nothing"], "<= 0.08x", f"resident {resident(daemon.process.pid) >> 20} MiB")
+            expect("commit in the mirror", subprocess.run(["git", "-C", mirror, "rev-parse", "main"], capture_output=True, text=True, env=ENVIRONMENT, check=False).stdout.strip(),
+                   remote.resolve("refs/heads/main"))
+            self.report.row(f"one new commit {size.name}", *rows["commit"], "<= 0.25x", "request to event of a watch")
+            self.report.row(f"nothing new {size.name}", *rows["nothing"], "<= 0.08x",
+                            f"`veranda sync --wait` as a process {spread(command)}; resident {resident(daemon.process.pid) >> 20} MiB")
         finally:
             daemon.stop()
 
@@ -180,8 +187,9 @@ class Bench:
         self.report.row(f"store {size.name}", seconds["store-row-by-row"], seconds["store"], "1/6",
                         f"{files} files, {files / statistics.median(seconds['store']):,.0f} rows/s; rival: autocommitted row by row")
 
-    def idle(self, count=1000):
+    def idle(self):
         """Many unchanged remotes: CPU of a round of listings against `git ls-remote` of each, memory, restart."""
+        count = self.arguments.repositories
         source = kept(SIZES["S"], os.environ.get("VERANDA_BENCH_DIR", "/tmp/veranda-bench"))
         for number in range(count):
             copy = self.root / f"idle/{number}.git"
@@ -189,17 +197,16 @@ class Bench:
                 shutil.copytree(source, copy, copy_function=os.link)
         manifests, data = self.fresh("manifests"), self.fresh("data")
         (manifests / "all.yaml").write_text("---\n".join(manifest(f"r{n}", f"{self.server.url}/idle/{n}.git") for n in range(count)))
-        daemon = Daemon(manifests, data, "--health-check-frequency=20s")
+        flags = ("--health-check-frequency=20s", "--repo-sync-frequency=24h")
+        listed = 'veranda_remote_listings_total{result="success",error_class="none"}'
+        daemon = Daemon(manifests, data, *flags)
         try:
-            def ready():
-                return sum((c := r.get("status", {}).get("conditions", [])) and c[0]["reason"] == "Ready" or 0 for r in daemon.items("repositories")) == count
-            wait_for(ready, f"{count} ready repositories", 600)
-            expect("revisions of all", len(daemon.items("packagerevisions")), count * SIZES["S"].package_revisions)
-            settle = len(self.server.requests())
-            wait_for(lambda: len(self.server.requests()) >= settle + count, "a first round", 120)
-            begin, requests = cpu(daemon.process.pid), len(self.server.requests())
-            wait_for(lambda: len(self.server.requests()) >= requests + count, "a round of listings", 120)
-            spent, served = cpu(daemon.process.pid) - begin, len(self.server.requests()) - requests
+            wait_for(lambda: daemon.metrics()['veranda_repositories_by_condition{ready="True"}'] == count, f"{count} ready repositories", 900, pause=1)
+            revisions = daemon.metrics()["veranda_cache_package_revisions"]
+            expect("revisions of all", revisions, count * SIZES["S"].package_revisions)
+            settle = daemon.metrics()[listed]
+            wait_for(lambda: daemon.metrics()[listed] >= settle + count, "a first round", 120, pause=1)
+            spent, served = self.round(daemon, listed, count)
             memory = resident(daemon.process.pid)
         finally:
             daemon.stop()
@@ -208,17 +215,82 @@ class Bench:
             timed(["git", "ls-remote", "-q", f"{self.server.url}/idle/{number}.git"], env=ENVIRONMENT)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         git = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        self.report.row(f"idle: CPU per poll ({count})", [git / count], [spent / served], "1/90", f"daemon {memory >> 20} MiB resident, {(memory - (32 << 20)) / count / 1024:.0f} KiB each beyond 32 MiB")
-        lines = len(self.server.requests())
-        begin = time.perf_counter()
-        daemon = Daemon(manifests, data, "--health-check-frequency=20s")
+        self.report.row(f"idle: CPU per poll ({count})", [git / count], [spent / served], "1/90",
+                        f"daemon {memory >> 20} MiB resident, {(memory - (32 << 20)) / count / 1024:.0f} KiB each beyond 32 MiB (target 16)")
+        begin, lines = time.perf_counter(), len(self.server.requests())
+        daemon = Daemon(manifests, data, *flags)
         try:
-            self.report.note("restart: ready again", f"{time.perf_counter() - begin:.2f} s")
-            wait_for(lambda: len(self.server.requests()) >= lines + count, "a listing of each", 120)
-            later = self.server.requests()[lines:]
-            self.report.note("restart: listed all", f"{time.perf_counter() - begin:.2f} s, {len(later)} requests for {count} repositories, CPU {cpu(daemon.process.pid):.2f} s")
+            ready = time.perf_counter() - begin
+            wait_for(lambda: len(self.server.requests()) >= lines + count, "a listing of each", 120, pause=0.2)
+            restart, wall, metrics = cpu(daemon.process.pid), time.perf_counter() - begin, daemon.metrics()
+            expect("fetches after a restart", sum(value for name, value in metrics.items() if name.startswith("veranda_remote_fetches_total")), 0)
+            expect("revisions after a restart", metrics["veranda_cache_package_revisions"], revisions)
+            expect("ready after a restart", metrics['veranda_repositories_by_condition{ready="True"}'], count)
+            self.report.row(f"restart: CPU ({count})", [spent / served * count], [restart], "<= 2x", f"against polling all once; ready after {ready:.2f} s, all listed after {wall:.1f} s")
         finally:
             daemon.stop()
+
+    def round(self, daemon, listed, count):
+        """CPU and number of the listings of about one round. The server's log is waited for: asking the daemon would cost what is measured."""
+        polls, requests, begin = daemon.metrics()[listed], len(self.server.requests()), cpu(daemon.process.pid)
+        wait_for(lambda: len(self.server.requests()) >= requests + count, "a round of listings", 120, pause=0.5)
+        return cpu(daemon.process.pid) - begin, daemon.metrics()[listed] - polls
+
+
+class Steering:
+    """Asks for syncs of the Repository `r` and sees what comes of them, over connections that stay open: no process, no polling."""
+
+    REPOSITORIES = "/apis/config.porch.kpt.dev/v1alpha1/namespaces/default/repositories"
+    REVISIONS = "/apis/porch.kpt.dev/v1alpha1/namespaces/default/packagerevisions"
+
+    def __init__(self, daemon):
+        self.connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
+        self.headers = {"Authorization": "Bearer " + daemon.token(), "Content-Type": "application/merge-patch+json"}
+        self.streams = [daemon.events(f"{path}?watch=true&resourceVersion={json.loads(daemon.http(path + '?limit=1')[1])['metadata']['resourceVersion']}")
+                        for path in (self.REVISIONS, self.REPOSITORIES)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for each in (self.connection, *self.streams):
+            each.close()
+
+    def request(self):
+        now = time.time_ns()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9)) + f".{now % 10**9:09d}Z"
+        self.connection.request("PATCH", self.REPOSITORIES + "/r", json.dumps({"metadata": {"annotations": {"veranda.dev/sync-requested-at": stamp}}}), self.headers)
+        answer = self.connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise Wrong(f"the request for a sync was answered with {answer.status}: {text.decode()[:1000]}")
+        return stamp
+
+    def finished(self, stamp):
+        for event in self.streams[1]:
+            status = event["object"].get("status", {})
+            if status.get("lastHandledSyncRequest", "") >= stamp and status["conditions"][0]["reason"] != "Reconciling":
+                expect("the condition after a sync", status["conditions"][0]["reason"], "Ready")
+                return
+        raise Wrong("the watch of repositories ended")
+
+    def visible(self, name):
+        """Seconds until the revision is there; answers when the sync is wholly done."""
+        begin = time.perf_counter()
+        stamp = self.request()
+        for event in self.streams[0]:
+            if event["object"]["metadata"].get("name") == name:
+                expect("the event of a new revision", event["type"], "ADDED")
+                seconds = time.perf_counter() - begin
+                self.finished(stamp)
+                return seconds
+        raise Wrong("the watch of package revisions ended")
+
+    def handled(self):
+        """Seconds until a sync that finds nothing new is done."""
+        begin = time.perf_counter()
+        self.finished(self.request())
+        return time.perf_counter() - begin
 
 
 def disk(path):
@@ -237,8 +309,9 @@ def cpu(pid):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="S and M, the rows of a sync only")
-    parser.add_argument("--sizes", default="S,M,L")
+    parser.add_argument("--sizes", default="S,M,L", help="of S, M, L and P")
     parser.add_argument("--rows", default="cold,running,parts,idle")
+    parser.add_argument("--repositories", type=int, default=1000, help="of the row `idle`")
     parser.add_argument("--runs", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.short:

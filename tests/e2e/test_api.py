@@ -68,6 +68,18 @@ class Api(Case):
         for arguments in (("-l", "a in ("), ("--field-selector", "spec.colour=red")):
             self.running.cli("get", "packagerevisions", *arguments, status=1)
 
+    def test_lists_of_several_pages(self):
+        many = self.repository("many")
+        many.commit("main", {path: text for n in range(1100) for path, text in package(f"p{n}").items()})
+        self.write("many.yaml", manifest("many", many.path))
+        self.running.wait_condition("many", "Ready")
+        wanted = {f"many.p{n}.main" for n in range(1100)}
+        self.assertEqual(set(self.running.revisions("many")), wanted)
+        self.assertEqual(len([r for r in self.running.items("packagerevisionresources") if r["metadata"]["name"] in wanted]), 1100)
+        for output, lines in (("name", 1103), ("table", 1104), ("wide", 1104)):
+            self.assertEqual(len(self.running.cli("get", "packagerevisions", "-o", output).splitlines()), lines, output)
+        self.assertEqual(self.running.cli("get", "packagerevisions", "-o", "yaml").count("\n    workspaceName: main"), 1102)
+
     def test_watch_while_commits_arrive(self):
         status, text = self.running.http(REVISIONS)
         begin = json.loads(text)["metadata"]["resourceVersion"]

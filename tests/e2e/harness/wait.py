@@ -4,7 +4,7 @@ import socket
 import time
 
 
-def wait_for(probe, what, seconds=30):
+def wait_for(probe, what, seconds=30, pause=0.02):
     """The first true answer of `probe`; fails after `seconds`, saying what was waited for and what was seen last."""
     deadline = time.monotonic() + seconds
     while True:
@@ -13,7 +13,7 @@ def wait_for(probe, what, seconds=30):
             return seen
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s in vain for {what}; last seen: {seen!r}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def free_port():
