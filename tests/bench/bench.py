@@ -201,7 +201,7 @@ class Bench:
         listed = 'veranda_remote_listings_total{result="success",error_class="none"}'
         daemon = Daemon(manifests, data, *flags)
         try:
-            wait_for(lambda: daemon.metrics()['veranda_repositories_by_condition{ready="True"}'] == count, f"{count} ready repositories", 900, pause=1)
+            wait_for(lambda: daemon.metrics()['veranda_repositories_by_condition{ready="true"}'] == count, f"{count} ready repositories", 900, pause=1)
             revisions = daemon.metrics()["veranda_cache_package_revisions"]
             expect("revisions of all", revisions, count * SIZES["S"].package_revisions)
             settle = daemon.metrics()[listed]
@@ -225,7 +225,7 @@ class Bench:
             restart, wall, metrics = cpu(daemon.process.pid), time.perf_counter() - begin, daemon.metrics()
             expect("fetches after a restart", sum(value for name, value in metrics.items() if name.startswith("veranda_remote_fetches_total")), 0)
             expect("revisions after a restart", metrics["veranda_cache_package_revisions"], revisions)
-            expect("ready after a restart", metrics['veranda_repositories_by_condition{ready="True"}'], count)
+            expect("ready after a restart", metrics['veranda_repositories_by_condition{ready="true"}'], count)
             self.report.row(f"restart: CPU ({count})", [spent / served * count], [restart], "<= 2x", f"against polling all once; ready after {ready:.2f} s, all listed after {wall:.1f} s")
         finally:
             daemon.stop()
