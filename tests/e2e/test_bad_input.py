@@ -145,3 +145,26 @@ class Once(Case):
         self.assertIn("bad", done.stdout)
         self.daemon()
         self.assertEqual(self.once().returncode, 3)
+
+    def test_invalid_and_suspended_objects(self):
+        good = self.repository("good")
+        good.publish("a", 1)
+        self.write("good.yaml", manifest("good", good.path))
+        self.write("invalid.yaml", manifest("invalid", good.path, branch="a..b"))
+        self.write("waits.yaml", manifest("waits", good.path, annotations={"veranda.dev/suspend": "true"}))
+        done = self.once()
+        self.assertEqual(done.returncode, 1, done.stderr)
+        lines = {line.split()[1]: line for line in done.stdout.splitlines()[1:]}
+        self.assertIn("True", lines["good"])
+        self.assertIn("spec.git.branch", lines["invalid"])
+        self.remove("invalid.yaml")
+        self.assertEqual(self.once().returncode, 0)
+        self.write("broken.yaml", "kind: [\n")
+        done = self.once()
+        self.assertIn("broken.yaml", done.stdout + done.stderr)
+        self.assertNotEqual(done.returncode, 2)
+
+    def test_no_manifests_no_objects(self):
+        done = self.once()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotEqual(verandad("--once", "--manifests", self.folder / "nowhere", "--data-dir", self.data).returncode, 0)
