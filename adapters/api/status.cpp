@@ -68,7 +68,7 @@ std::string status_json(int code, std::string_view reason, std::string_view mess
                         const std::vector<field_problem>& causes) {
   json details = details_of(about);
   for (const auto& c : causes)
-    details["causes"].push_back({{"reason", "FieldValueInvalid"}, {"message", c.rule}, {"field", c.field}});
+    details["causes"].push_back({{"reason", "FieldValueInvalid"}, {"message", c.value.empty() ? c.rule : "Invalid value: \"" + c.value + "\": " + c.rule}, {"field", c.field}});
   if (code == 503 || code == 504 || code == 429)
     details["retryAfterSeconds"] = 1;
   json status{{"kind", "Status"},      {"apiVersion", "v1"}, {"metadata", json::object()}, {"status", "Failure"},

@@ -82,17 +82,19 @@ result<void> apply_one(const globals& g, api_client& client, manifest& m) {
   return configure(client, *t, object, parse_json(live->body));
 }
 
-result<void> delete_one(const globals& g, api_client& client, manifest& m) {
-  const auto t = target_of(g, m);
-  if (!t)
-    return t.error();
-  const auto a = client.call("DELETE", object_path(*t->kind, t->ns, t->name));
+result<void> remove(api_client& client, const written_object& t) {
+  const auto a = client.call("DELETE", object_path(*t.kind, t.ns, t.name));
   if (!a)
     return a.error();
   if (a->status != 200 && a->status != 202)
-    return failure_of(*a, t->name);
-  std::cout << t->shown() << " deleted\n";
+    return failure_of(*a, t.name);
+  std::cout << t.shown() << " deleted\n";
   return {};
+}
+
+result<void> delete_one(const globals& g, api_client& client, manifest& m) {
+  const auto t = target_of(g, m);
+  return t ? remove(client, *t) : result<void>{t.error()};
 }
 
 /// Each document by itself: one that fails hinders no other.
@@ -106,8 +108,12 @@ int for_each_document(const globals& g, const files_options& o, const F& f) {
   api_client client{g.server};
   int outcome = exit_ok;
   for (auto& m : *documents)
-    if (const auto ok = f(g, client, m); !ok)
-      outcome = fail(ok.error());
+    if (auto ok = f(g, client, m); !ok) {
+      auto why = ok.error();
+      if (why.object.empty())
+        why.object = m.source;
+      outcome = fail(why);
+    }
   return outcome;
 }
 
@@ -115,6 +121,22 @@ int for_each_document(const globals& g, const files_options& o, const F& f) {
 
 int run_apply(const globals& g, const files_options& o) { return for_each_document(g, o, apply_one); }
 
-int run_delete(const globals& g, const files_options& o) { return for_each_document(g, o, delete_one); }
+int run_delete(const globals& g, const files_options& o) {
+  if (o.kind.empty() == o.files.empty())
+    return usage("name what to delete: KIND NAME..., or -f FILE");
+  if (o.kind.empty())
+    return for_each_document(g, o, delete_one);
+  const auto asked = parse_target(o.kind, o.names);
+  if (!asked)
+    return usage(asked.error().what);
+  if (asked->kind->kind != "Repository" || asked->names.empty())
+    return usage("name the repositories to delete; other kinds follow from what is in git");
+  api_client client{g.server};
+  int outcome = exit_ok;
+  for (const auto& name : asked->names)
+    if (const auto ok = remove(client, {asked->kind, g.ns, name}); !ok)
+      outcome = fail(ok.error());
+  return outcome;
+}
 
 } // namespace veranda::cli

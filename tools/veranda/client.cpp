@@ -184,11 +184,29 @@ result<void> api_client::watch(const std::string& path, const std::string& accep
   return {};
 }
 
+namespace {
+
+/// Every cause on a line of its own; empty when there are not several.
+std::string list_of_causes(const nlohmann::json& status) {
+  static const nlohmann::json::json_pointer causes{"/details/causes"};
+  if (!status.contains(causes) || !status[causes].is_array() || status[causes].size() < 2)
+    return {};
+  std::string out;
+  for (const auto& c : status[causes])
+    if (c.is_object())
+      out += "\n* " + c.value("field", "") + ": " + c.value("message", "");
+  return out;
+}
+
+} // namespace
+
 failure failure_of(const answer& a, const std::string& what) {
   const auto status = nlohmann::json::parse(a.body, nullptr, false);
   std::string message = "the server answered " + std::to_string(a.status);
   if (status.is_object() && status.contains("message") && status["message"].is_string())
     message = status["message"].get<std::string>();
+  if (const auto causes = list_of_causes(status); !causes.empty())
+    message = message.substr(0, message.find(" is invalid: ")) + " is invalid:" + causes;
   if (a.status == 401)
     return {ec::auth_rejected, message + ": give --data-dir (the daemon's), or VERANDA_TOKEN", {}, {}, {}};
   const auto code = a.status == 404   ? ec::not_found

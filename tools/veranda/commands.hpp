@@ -82,6 +82,8 @@ int run_dump(const globals& g, const dump_options& o);
 
 struct files_options {
   std::vector<std::string> files;
+  std::string kind; ///< with `names`, in place of files: what to delete
+  std::vector<std::string> names;
 };
 int run_apply(const globals& g, const files_options& o);
 int run_delete(const globals& g, const files_options& o);

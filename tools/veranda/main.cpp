@@ -115,7 +115,9 @@ void add_writing(CLI::App& app, command_line& c) {
   auto* apply = add(app, "apply", "Create or change Repository objects", c.chosen, [&c] { return run_apply(c.g, c.apply); });
   apply->add_option("-f,--filename", c.apply.files, "File, directory or - for standard input")->required();
   auto* remove = add(app, "delete", "Delete Repository objects", c.chosen, [&c] { return run_delete(c.g, c.remove); });
-  remove->add_option("-f,--filename", c.remove.files, "File, directory or - for standard input")->required();
+  remove->add_option("-f,--filename", c.remove.files, "File, directory or - for standard input");
+  remove->add_option("kind", c.remove.kind, "repository, in place of -f");
+  remove->add_option("name", c.remove.names, "Names");
 }
 
 void add_without_daemon(CLI::App& app, command_line& c) {
@@ -158,8 +160,16 @@ int run(int argc, char** argv) {
   add_reading(app, c);
   add_writing(app, c);
   add_without_daemon(app, c);
+  if (argc < 2) {
+    std::cerr << app.help();
+    return exit_usage;
+  }
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& e) {
+    const auto strange = app.remaining();
+    return app.get_subcommands().empty() && !strange.empty() ? usage("unknown command \"" + strange.front() + "\": veranda --help lists them")
+                                                             : (app.exit(e), exit_usage);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? exit_ok : exit_usage;
   }

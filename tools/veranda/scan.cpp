@@ -89,8 +89,11 @@ result<found> find_packages(const globals& g, const scan_options& o, const std::
   if (!auth)
     return auth.error();
   auto url = git::canonical_url(o.url, true);
-  if (!url && std::filesystem::is_directory(o.url))
+  if (!url && o.url.find(':') == std::string::npos) {
+    if (!std::filesystem::is_directory(o.url))
+      return failure{ec::not_found, "there is no such directory", o.url, {}, {}};
     url = git::canonical_url(std::filesystem::absolute(o.url).lexically_normal().string(), true);
+  }
   if (!url)
     return url.error();
   const remote_endpoint remote{*url, *auth};
@@ -124,6 +127,8 @@ result<found> find_packages(const globals& g, const scan_options& o, const std::
   auto discovered = logic::discover(request, (*mirror)->objects(), *decoder, index, cancel);
   if (!discovered)
     return discovered.error();
+  if (discovered->branch_commit.is_zero()) // as a sync: an error, whatever tags and drafts there are
+    return failure{ec::not_found, "branch \"" + o.branch + "\" not found in repository (--branch)", *url, {}, {}};
   return found{std::move(*discovered), *url};
 }
 
@@ -149,19 +154,19 @@ void print_objects(const globals& g, const scan_options& o, const found& f) {
   std::cout << (o.output == "json" ? to_text(list) + "\n" : to_yaml(list));
 }
 
+std::string counted(std::size_t n, const std::string& what) { return std::to_string(n) + " " + what + (n == 1 ? "" : "s"); }
+
 /// What a person should know besides the list: to stderr, so that the list can be piped.
 void print_remarks(const scan_options& o, const found& f) {
   const auto& d = f.discovery;
   for (const auto& bad : d.bad)
     std::cerr << (bad.excluded ? "skipped: " : "degraded: ") << printable(bad.what) << ": " << printable(bad.reason) << '\n';
-  if (d.branch_commit.is_zero())
-    std::cerr << "There is no branch \"" << printable(o.branch) << "\" (--branch).\n";
-  else if (d.directory_missing)
+  if (d.directory_missing)
     std::cerr << "The branch has no directory \"" << printable(o.directory) << "\" (--directory).\n";
   std::set<std::string> packages;
   for (const auto& r : d.revisions)
     packages.insert(r.key.package_name());
-  std::cerr << d.revisions.size() << " package revisions of " << packages.size() << " packages found.\n";
+  std::cerr << counted(d.revisions.size(), "package revision") << " of " << counted(packages.size(), "package") << " found.\n";
 }
 
 } // namespace
