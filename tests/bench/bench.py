@@ -221,10 +221,10 @@ class Bench:
         daemon = Daemon(manifests, data, *flags)
         try:
             ready = time.perf_counter() - begin
-            wait_for(lambda: len(self.server.requests()) >= lines + count, "a listing of each", 120, pause=0.2)
+            wait_for(lambda: len(self.server.requests()) >= lines + count and daemon.metrics()[listed] >= count, "a listing of each", 120, pause=0.2)
             restart, wall, metrics = cpu(daemon.process.pid), time.perf_counter() - begin, daemon.metrics()
             expect("fetches after a restart", sum(value for name, value in metrics.items() if name.startswith("veranda_remote_fetches_total")), 0)
-            expect("revisions after a restart", metrics["veranda_cache_package_revisions"], revisions)
+            wait_for(lambda: daemon.metrics()["veranda_cache_package_revisions"] == revisions, "all revisions after a restart", 60, pause=0.2)
             expect("ready after a restart", metrics['veranda_repositories_by_condition{ready="true"}'], count)
             self.report.row(f"restart: CPU ({count})", [spent / served * count], [restart], "<= 2x", f"against polling all once; ready after {ready:.2f} s, all listed after {wall:.1f} s")
         finally:
