@@ -97,3 +97,28 @@ class Lifecycle(Case):
         wait_for(lambda: not daemon.revisions("r"), "removal of its packages")
         daemon.wait_condition("stays", "Ready")
         self.assertEqual(len(daemon.revisions("stays")), 62)
+        wait_for(lambda: '"default/r"' not in daemon.cli("dump", "-o", "json"), "the end of its actor")
+
+    def test_changed_during_its_sync(self):
+        for number in range(30):
+            self.remote.publish(f"many/p{number}", 1)
+        self.remote.commit("other", package("team/only"))
+        self.write("r.yaml", manifest("r", self.remote.path))
+        daemon = self.daemon()
+        wait_for(lambda: daemon.repository("r"), "the Repository")
+        self.write("r.yaml", manifest("r", self.remote.path, branch="other", directory="team"))
+        wait_for(lambda: daemon.repository("r")["metadata"]["generation"] == 2 and daemon.wait_condition("r", "Ready"), "the new spec")
+        self.assert_as_scanned(daemon, "r", self.remote.path, "--branch", "other", "--directory", "team")
+
+    def test_same_names_in_two_namespaces(self):
+        other = self.repository("other")
+        other.publish("b", 1)
+        self.write("r.yaml", manifest("r", self.remote.path, namespace="one"), manifest("r", other.path, namespace="two"))
+        daemon = self.daemon()
+        for namespace in ("one", "two"):
+            daemon.wait_condition("r", "Ready", namespace=namespace)
+        self.assertEqual(set(daemon.revisions("r", "one")), {"r.a.first.v1", "r.a.first.main"})
+        self.assertEqual(set(daemon.revisions("r", "two")), {"r.b.v1", "r.b.main"})
+        self.write("r.yaml", manifest("r", other.path, namespace="two"))
+        wait_for(lambda: not daemon.revisions("r", "one"), "removal in one namespace")
+        self.assertEqual(set(daemon.revisions("r", "two")), {"r.b.v1", "r.b.main"})
