@@ -6,6 +6,7 @@
 #include "messages/errors.hpp"
 #include "tests/support/fakes/telemetry.hpp"
 
+#include <boost/test/results_collector.hpp>
 #include <boost/test/unit_test.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -104,6 +105,7 @@ public:
   /// Asks without waiting.
   template <class T, class Handle, class... Parts>
   answer<T> ask(const Handle& whom, Parts... parts) {
+    tick();
     auto out = std::make_shared<std::optional<result<T>>>();
     track(system_.spawn([=](caf::event_based_actor* self) {
       self->request(whom, caf::infinite, parts...)
@@ -117,7 +119,8 @@ public:
     const auto out = ask<T>(whom, std::move(parts)...);
     settle();
     BOOST_REQUIRE_MESSAGE(out->has_value(), "a request was not answered");
-    BOOST_REQUIRE_MESSAGE((*out)->ok(), describe((*out)->error()));
+    if (!(*out)->ok())
+      BOOST_FAIL(describe((*out)->error()));
     return ***out;
   }
   /// Asks and runs until all is quiet; the answer must be a failure.
@@ -131,6 +134,7 @@ public:
   }
   template <class Handle, class Message>
   void tell(const Handle& whom, Message message) {
+    tick();
     caf::anon_send(whom, std::move(message));
     settle();
   }
@@ -181,6 +185,8 @@ protected:
   virtual void at_end() {}
 
 private:
+  /// What comes from outside comes later than what was there.
+  void tick() { scheduler_.clock().current_time += 1us; }
   /// The system's destructor would wait for these for ever.
   [[noreturn]] void report_leak() {
     std::string kinds;

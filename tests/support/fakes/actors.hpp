@@ -20,17 +20,17 @@ class kept_promise {
 public:
   explicit kept_promise(caf::typed_response_promise<T> promise) {
     const caf::response_promise& p = promise;
-    promise_ = caf::response_promise{nullptr, p.source(), p.stages(), p.id()};
+    whom_ = p.source();
+    id_ = p.id();
   }
   void deliver(result<T> outcome) {
-    if (outcome)
-      promise_.deliver(std::move(*outcome));
-    else
-      promise_.deliver(to_error(outcome.error()));
+    if (auto whom = std::exchange(whom_, nullptr))
+      whom->enqueue(nullptr, id_.response_id(), outcome ? caf::make_message(std::move(*outcome)) : caf::make_message(to_error(outcome.error())), nullptr);
   }
 
 private:
-  caf::response_promise promise_;
+  caf::strong_actor_ptr whom_;
+  caf::message_id id_;
 };
 
 /// Runs `work` as a job of its own.
@@ -86,7 +86,7 @@ struct worker_script {
   };
   std::shared_ptr<const job_tools> tools;
   std::function<std::optional<result<msg::job_result>>(const msg::job&)> instead; ///< of running the job; nothing: run it
-  bool hold = false;
+  bool hold = false;   ///< every job but the sweep of the start
   bool throws = false; ///< the next job ends its worker
   std::deque<held_job> held;
   std::vector<std::string> done; ///< `sync team/a`, `list URL`, `remove_mirror`, ...
@@ -139,7 +139,7 @@ inline worker_actor::behavior_type fake_worker(worker_actor::pointer self, std::
       auto promise = self->make_response_promise<msg::job_result>();
       worker_script::held_job one{job, kept_promise{promise}};
       script->begin(job);
-      if (script->hold)
+      if (script->hold && job.kind != msg::job_kind::sweep_mirrors)
         script->held.push_back(std::move(one));
       else
         run_later(self, [script, one]() mutable { script->end(one); });
@@ -229,7 +229,6 @@ inline supervisor_actor::behavior_type fake_supervisor(supervisor_actor::pointer
     [hear](const msg::repository_changed& m) { hear((m.deleted ? "deleted " : "changed ") + to_string(m.object->meta.key)); },
     [hear](const msg::secret_changed& m) { hear("secret " + to_string(m.secret)); },
     [hear](const msg::first_sync_finished& m) { hear("first " + to_string(m.key) + (m.ok ? " ok" : " failed")); },
-    [hear](const msg::repository_closed& m) { hear("closed " + to_string(m.key)); },
     [](const msg::await_first_syncs&) { return msg::first_syncs{}; },
     [](const object_key&, const msg::get_state&) { return msg::repository_state_view{}; },
     [](const msg::restart_due&) {},

@@ -83,6 +83,8 @@ public:
     data_.index = image;
     return {};
   }
+  result<void> settle() override { return {}; }
+  result<void> tidy(const cancel_token&) override { return {}; }
   std::size_t pack_count() const override { return 1; }
   std::uint64_t size_bytes() const override { return 0; }
   const std::filesystem::path& path() const override { return path_; }
