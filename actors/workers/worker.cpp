@@ -5,7 +5,28 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace veranda {
+
+namespace {
+
+/// A job that read this much leaves a heap full of holes.
+constexpr std::uint64_t many_objects = 1'000;
+
+/// Gives memory back that the allocator would keep for this thread.
+void release_memory(const result<msg::job_result>& outcome) {
+#ifdef __GLIBC__
+  if (!outcome || (outcome->synced && outcome->synced->objects_read >= many_objects))
+    malloc_trim(0);
+#else
+  static_cast<void>(outcome);
+#endif
+}
+
+} // namespace
 
 worker_actor::behavior_type worker(worker_actor::stateful_pointer<worker_state> self, worker_deps deps) {
   install_default_handlers(self, worker_state::name);
@@ -23,6 +44,7 @@ worker_actor::behavior_type worker(worker_actor::stateful_pointer<worker_state> 
       st.cell->set_state("idle");
       st.cell->set_detail("job", "");
       st.cell->set_detail("progress", "");
+      release_memory(outcome);
       if (!outcome)
         return to_error(outcome.error());
       return std::move(*outcome);

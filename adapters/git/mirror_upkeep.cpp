@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t mapped_window_bytes = 32U << 20U;
-constexpr std::size_t mapped_limit_bytes = 256U << 20U;
+constexpr std::size_t mapped_window_bytes = 8U << 20U;
+constexpr std::size_t mapped_limit_bytes = 64U << 20U;
 constexpr std::size_t open_pack_limit = 256;
 constexpr std::size_t object_cache_bytes = 16U << 20U;
 

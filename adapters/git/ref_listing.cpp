@@ -4,6 +4,7 @@
 #include "messages/model/digest.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace veranda::git {
 
@@ -11,6 +12,14 @@ namespace {
 
 constexpr std::size_t max_ref_name_bytes = 1'024;
 constexpr std::size_t max_capabilities = 256;
+
+/// Bytes that no ref name has.
+constexpr auto forbidden = [] {
+  std::array<bool, 256> out{};
+  for (std::size_t c = 0; c <= 0x20; ++c) out[c] = true;
+  for (const char c : std::string_view{"\x7f~^:?*[\\"}) out[static_cast<unsigned char>(c)] = true;
+  return out;
+}();
 
 bool valid_component(std::string_view part) noexcept {
   return !part.empty() && part.front() != '.' && !part.ends_with(".lock");
@@ -31,17 +40,18 @@ failure cut_short() { return {ec::unavailable, "the list of refs was cut short; 
 bool valid_ref_name(std::string_view name) noexcept {
   if (name == "HEAD") return true;
   if (!name.starts_with("refs/") || name.size() > max_ref_name_bytes || name.ends_with('.')) return false;
-  for (const char c : name) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u <= 0x20 || u == 0x7f || std::string_view{"~^:?*[\\"}.find(c) != std::string_view::npos) return false;
+  char before = 0;
+  std::size_t component = 0;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    if (forbidden[static_cast<unsigned char>(c)] || (before == '.' && c == '.') || (before == '@' && c == '{')) return false;
+    if (c == '/') {
+      if (!valid_component(name.substr(component, i - component))) return false;
+      component = i + 1;
+    }
+    before = c;
   }
-  if (name.find("..") != std::string_view::npos || name.find("@{") != std::string_view::npos) return false;
-  for (std::string_view rest = name; !rest.empty();) {
-    const auto slash = rest.find('/');
-    if (!valid_component(rest.substr(0, slash)) || slash + 1 == rest.size()) return false;
-    rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
-  }
-  return true;
+  return valid_component(name.substr(component));
 }
 
 bool wanted_ref(std::string_view name, const ref_prefixes& prefixes) noexcept {

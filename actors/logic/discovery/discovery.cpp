@@ -7,6 +7,7 @@
 #include "actors/logic/discovery/trees.hpp"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <unordered_set>
 
@@ -15,6 +16,8 @@ namespace veranda::logic {
 namespace {
 
 failure texts_full() { return {ec::too_large, "the refs hold more names than the discovery index can hold", {}, {}, {}}; }
+
+constexpr std::array package_kinds{ref_kind::tag, ref_kind::draft, ref_kind::proposed};
 
 failure no_refs(const discovery_request& request) {
   return {ec::internal, "a discovery needs a table of refs", to_string(request.repository), {}, {}};
@@ -51,9 +54,11 @@ private:
     read_deletion_proposals();
     if (auto done = take_branch(); !done)
       return std::move(done).error();
-    for (const ref_kind kind : {ref_kind::tag, ref_kind::draft, ref_kind::proposed})
+    if (auto done = learn_refs(); !done)
+      return done;
+    for (const ref_kind kind : package_kinds)
       if (auto done = take_refs(kind); !done)
-        return std::move(done).error();
+        return done;
     report_unreadable_commits();
     mark_deletion_proposed();
     return {};
@@ -188,13 +193,7 @@ private:
       report(ref.name, "has no package path: a draft or proposed branch is named <kind>/<package path>/<workspace>");
       return {};
     }
-    std::uint32_t number = s_.index.find_ref(ref.target, ref.name);
-    if (number == none) {
-      auto learnt = learn_ref(ref, parsed);
-      if (!learnt)
-        return std::move(learnt).error();
-      number = s_.index.add(*learnt);
-    }
+    const std::uint32_t number = s_.index.find_ref(ref.target, ref.name);
     ref_record& r = s_.index.refs[number];
     r.used = s_.index.runs;
     if (r.commit != none)
@@ -226,7 +225,42 @@ private:
     workspace_of_.push_back(found_.size() - 1);
   }
 
-  result<ref_record> learn_ref(const ref_entry& ref, const parsed_ref& parsed) {
+  /// Learns the refs that are new: their commits first, then the packages from the newest commit to the oldest. Trees of neighbouring commits are
+  /// stored as differences from each other, so a reader that has just made one makes the next with little effort.
+  result<void> learn_refs() {
+    struct new_ref {
+      ref_record record;
+      parsed_ref parsed;
+    };
+    std::vector<new_ref> todo;
+    for (const ref_kind kind : package_kinds) {
+      auto done = each_ref(kind, [&](const ref_entry& ref, const parsed_ref& parsed) -> result<void> {
+        if (parsed.path.empty() || s_.index.find_ref(ref.target, ref.name) != none)
+          return {};
+        auto begun = begin_ref(ref, parsed);
+        if (!begun)
+          return std::move(begun).error();
+        if (begun->commit == none)
+          s_.index.add(*begun);
+        else
+          todo.push_back({*begun, parsed});
+        return {};
+      });
+      if (!done)
+        return done;
+    }
+    std::stable_sort(todo.begin(), todo.end(), [](const new_ref& a, const new_ref& b) { return a.record.commit > b.record.commit; });
+    for (const new_ref& ref : todo) {
+      auto learnt = learn_package(ref.record, ref.parsed);
+      if (!learnt)
+        return std::move(learnt).error();
+      s_.index.add(*learnt);
+    }
+    return {};
+  }
+
+  /// A ref's name and commit. Without a commit the record is complete, and bad.
+  result<ref_record> begin_ref(const ref_entry& ref, const parsed_ref& parsed) {
     ref_record r;
     r.target = ref.target;
     r.name = s_.index.texts.intern(ref.name);
@@ -241,7 +275,7 @@ private:
     if (commit->commit == none)
       return bad_ref(r, commit->problem);
     r.commit = commit->commit;
-    return learn_package(r, parsed);
+    return r;
   }
 
   result<ref_record> learn_package(ref_record r, const parsed_ref& parsed) {

@@ -9,7 +9,7 @@ namespace veranda::logic {
 namespace {
 
 constexpr std::string_view kptfile_name = "Kptfile";
-constexpr std::size_t max_cached_bytes = 32U << 20U;
+constexpr std::size_t max_cached_bytes = 4U << 20U;
 
 failure texts_full() { return {ec::too_large, "the trees hold more names than the discovery index can hold", {}, {}, {}}; }
 
