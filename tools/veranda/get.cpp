@@ -11,8 +11,8 @@ namespace {
 constexpr const char* table_accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 constexpr const char* json_accept = "application/json";
 constexpr std::chrono::milliseconds ended_too_soon{200};
-constexpr int page_size = 500;
-constexpr int resources_page_size = 50; ///< these carry whole packages
+constexpr int page_size = 10'000; // one transaction for nearly everybody
+constexpr int resources_page_size = 500; ///< these carry whole packages
 
 /// One `get`: what is asked, and how it is shown.
 class getter {
