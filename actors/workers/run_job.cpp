@@ -1,6 +1,7 @@
 #include "actors/common/endpoint.hpp"
 #include "actors/common/log.hpp"
 #include "actors/workers/content_stream.hpp"
+#include "actors/workers/job_objects.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -71,6 +72,7 @@ private:
     if (!opened)
       return opened.error();
     mirror_ = std::move(*opened);
+    objects_.emplace(mirror_->objects());
     auto loaded = logic::discovery_index::load(mirror_->load_index());
     if (loaded)
       index_ = std::move(*loaded);
@@ -111,7 +113,7 @@ private:
     auto decoder = tools_.make_decoder();
     const auto& git = *job_.sync.spec->git;
     logic::discovery_request request{job_.sync.key, git.repo, git.branch, git.directory, job_.sync.target, tools_.limits};
-    auto found = logic::discover_changes(request, std::move(cached), job_.sync.basis, mirror_->objects(), *decoder, index_, *job_.cancel);
+    auto found = logic::discover_changes(request, std::move(cached), job_.sync.basis, *objects_, *decoder, index_, *job_.cancel);
     if (found && index_.changed())
       if (auto saved = mirror_->save_index(index_.save()); !saved)
         return saved.error();
@@ -126,7 +128,8 @@ private:
     out_->delta = std::move(found.delta);
     out_->delta.stats.fetched_bytes = out_->fetched_bytes;
     progress_("storing", std::to_string(out_->delta.added.size() + out_->delta.changed.size()) + " package revisions");
-    content_stream stream{tools_, *cache_, mirror_->objects(), *job_.cancel};
+    objects_->keep_no_more();
+    content_stream stream{tools_, *cache_, *objects_, *job_.cancel};
     for (const auto* revisions : {&out_->delta.added, &out_->delta.changed})
       if (auto sent = stream.send(*revisions, out_->delta.bad); !sent)
         return sent;
@@ -152,6 +155,7 @@ private:
   const progress_report& progress_;
   std::shared_ptr<msg::sync_result> out_;
   std::unique_ptr<git::mirror> mirror_;
+  std::optional<job_objects> objects_;
   std::unique_ptr<store::package_cache_reader> cache_;
   logic::discovery_index index_;
 };
