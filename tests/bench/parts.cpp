@@ -178,6 +178,7 @@ void run(const std::string& url, const fs::path& scratch, bool with_store) {
   const auto listed = must(git::list_refs(remote, {"refs/heads/", "refs/tags/"}, {}, limits, token));
   watch.line("listing", listed.refs->refs.size());
   const auto report = must(git::fetch(*mirror, remote, *listed.refs, limits, token, false, [](std::uint64_t, std::uint64_t) {}));
+  must(mirror->settle()); // on the disk, as git leaves it
   watch.line("fetch", report.objects);
 
   const logic::discovery_request request{{"default", "r"}, url, "main", {}, mirror->refs(), {}};
@@ -197,6 +198,8 @@ void run(const std::string& url, const fs::path& scratch, bool with_store) {
   watch.line(first ? "discovery" : "discovery-after-commit", changes.delta.stats.revisions);
   must(mirror->save_index(index.save()));
   watch.line("save-index", index.objects_read());
+  const auto found = discover(request, *mirror, *decoder, index);
+  save_known(known, found);
   {
     watch = {};
     auto again = must(logic::discovery_index::load(mirror->load_index()));
@@ -205,10 +208,9 @@ void run(const std::string& url, const fs::path& scratch, bool with_store) {
     watch = {};
     const auto same = must(logic::discover_changes(request, std::move(held), {}, mirror->objects(), *decoder, again, token));
     watch.line("discovery-nothing-new", again.objects_read());
-    if (same.delta != changes.delta) stop({ec::internal, "discovery with a filled index found something else", {}, {}, {}});
+    if (!same.delta.empty() || same.delta.stats.revisions != found.revisions.size() || changes.delta.stats.revisions != found.revisions.size())
+      stop({ec::internal, "discovery with a filled index found something else", {}, {}, {}});
   }
-  const auto found = discover(request, *mirror, *decoder, index);
-  save_known(known, found);
   if (with_store) {
     watch = {};
     const auto all = store_all(scratch, url, found, *mirror, request.limits);
