@@ -115,7 +115,7 @@ failure from_foreign_answer(std::string_view content_type, std::string_view head
 failure remote_error(std::string_view text) {
   const auto t = lower(text);
   if (contains_any(t, {"not our ref"}))
-    return {ec::unavailable, "a ref moved while it was fetched; the refs are listed again", {}, {}, {}};
+    return {ec::conflict, "a ref moved while it was fetched; the refs are listed again", {}, {}, {}};
   if (contains_any(t, {"access denied", "permission denied", "not allowed", "authentication", "unauthorized", "forbidden", "not authorized", "not exported"}))
     return {ec::auth_rejected, "the server does not allow reading this repository; check the credentials and what they may do", {}, std::string{secret_field}, {}};
   if (contains_any(t, {"not found", "no such", "does not exist", "not a git repository", "does not appear to be a git repository"}))
@@ -131,7 +131,7 @@ failure from_local_git(std::string_view text, const remote_label& remote) {
   const auto shown = text.empty() ? std::string{} : ": " + printable(text, 300);
   if (contains_any(t, {"mismatched object format"}))
     return make(ec::unsupported, remote, "the repository names its objects by SHA-256; only SHA-1 repositories can be read", repo_field);
-  if (contains_any(t, {"not our ref"})) return make(ec::unavailable, remote, "a ref moved while it was fetched; the refs are listed again");
+  if (contains_any(t, {"not our ref"})) return make(ec::conflict, remote, "a ref moved while it was fetched; the refs are listed again");
   if (contains_any(t, {"permission denied", "dubious ownership"}))
     return make(ec::auth_rejected, remote, "reading the repository is not permitted; check the owner and mode of its files" + shown, repo_field);
   if (contains_any(t, {"does not appear to be a git repository", "not a git repository", "invalid gitfile", "no such file"}))

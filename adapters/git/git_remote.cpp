@@ -192,7 +192,7 @@ result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const re
     if (auto done = work.run({wants.begin(), rest}, haves); !done) return at_remote(std::move(done).error(), (*service)->label());
     wants = missing_tips(*disk, target, false);
     if (wants.size() >= before)
-      return at_remote({ec::unavailable, "the server did not send " + wants.front().hex() + ", which it had listed; the refs are listed again", {}, {}, {}}, (*service)->label());
+      return at_remote({ec::conflict, "the server did not send " + wants.front().hex() + ", which it had listed; the refs are listed again", {}, {}, {}}, (*service)->label());
   }
   disk->replace_refs(target);
   return work.report();

@@ -200,7 +200,7 @@ BOOST_AUTO_TEST_CASE(fetch_answers) {
                       {v2, packets({"packfile\n", "\3fatal: boom\n"}), ec::unavailable},
                       {v2, packets({"packfile\n", "\4x"}), ec::unsupported},
                       {v2, packets({"packfile-uris\n"}), ec::unsupported},
-                      {v2, packets({"ERR upload-pack: not our ref " + a}), ec::unavailable},
+                      {v2, packets({"ERR upload-pack: not our ref " + a}), ec::conflict},
                       {v2, packets({"acknowledgments\n", "NAK\n", ""}), ec::unsupported},
                       {v0, packets({"NAK\n", ""}), ec::unsupported},
                       {v2, "", ec::unavailable}};
@@ -306,7 +306,7 @@ BOOST_AUTO_TEST_CASE(classes_of_answers) {
     const char* text;
     ec expected;
   };
-  const text_row texts[] = {{"Repository not found.", ec::not_found}, {"access denied or repository not exported: /x", ec::auth_rejected}, {"upload-pack: not our ref aaaa", ec::unavailable}, {"something else", ec::unavailable}};
+  const text_row texts[] = {{"Repository not found.", ec::not_found}, {"access denied or repository not exported: /x", ec::auth_rejected}, {"upload-pack: not our ref aaaa", ec::conflict}, {"something else", ec::unavailable}};
   for (const auto& r : texts) {
     BOOST_TEST((remote_error(r.text).code == r.expected), r.text);
     BOOST_TEST(remote_error(r.text).what.find(r.text) == std::string::npos);
