@@ -18,6 +18,7 @@ struct curl_listing_engine::job {
   std::shared_ptr<const cancel_token> cancel;
   callback done;
   result<http_place> place;
+  std::string origin; ///< whose share of the slots it takes
   std::unique_ptr<http_transfer> transfer;
   std::string request_body;
   std::string body;
@@ -58,7 +59,9 @@ void curl_listing_engine::start(const remote_endpoint& remote, const ref_prefixe
 void curl_listing_engine::begin(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,
                                 std::shared_ptr<const cancel_token> cancel, callback done) {
   auto place = http_place::of(remote, limits_);
-  waiting_.push_back(std::make_unique<job>(job{remote, prefixes, known_digest, std::move(cancel), std::move(done), std::move(place), {}, {}, {}, {}, {}, false, 0}));
+  auto origin = place ? place->origin() : std::string{};
+  waiting_.push_back(std::make_unique<job>(
+    job{remote, prefixes, known_digest, std::move(cancel), std::move(done), std::move(place), std::move(origin), {}, {}, {}, {}, {}, false, 0}));
 }
 
 void curl_listing_engine::wake() {
@@ -77,25 +80,37 @@ void curl_listing_engine::run_for(std::chrono::milliseconds slice) {
     if (woken_.exchange(false) || active() == 0) return;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0) return;
-    if (waiting_.empty() || running_.size() >= max_running_)
+    if (!can_launch())
       curl_multi_poll(multi_, nullptr, 0, static_cast<int>(std::min(left, look_interval).count()), nullptr);
   }
 }
 
 void curl_listing_engine::launch_waiting() {
   drop_cancelled_waiting();
-  while (!waiting_.empty() && running_.size() < max_running_) {
-    auto next = std::move(waiting_.front());
-    waiting_.pop_front();
-    launch(std::move(next));
-  }
+  if (running_.size() >= max_running_) return;
+  std::erase_if(waiting_, [this](std::unique_ptr<job>& j) {
+    if (running_.size() >= max_running_ || share_used_up(j->origin)) return false;
+    launch(std::move(j));
+    return true;
+  });
+}
+
+bool curl_listing_engine::can_launch() const {
+  return running_.size() < max_running_ && std::any_of(waiting_.begin(), waiting_.end(), [this](const auto& j) { return !share_used_up(j->origin); });
+}
+
+bool curl_listing_engine::share_used_up(const std::string& origin) const {
+  const auto at = running_at_.find(origin);
+  if (at == running_at_.end()) return false;
+  return at->second >= std::max<std::size_t>(2, max_running_ / (answering_.contains(origin) ? 2 : 8));
 }
 
 void curl_listing_engine::drop_cancelled_waiting() {
   std::erase_if(waiting_, [this](std::unique_ptr<job>& j) {
     if (!j->cancel || !j->cancel->expired()) return false;
-    const auto why = j->cancel->reason();
-    deliver(std::move(j), failure{why, why == ec::cancelled ? "the listing was cancelled" : "the deadline passed before the listing began", {}, {}, {}});
+    const bool cancelled = j->cancel->reason() == ec::cancelled;
+    // The remote was not even asked: nothing is said of it.
+    deliver(std::move(j), failure{cancelled ? ec::cancelled : ec::overloaded, cancelled ? "the listing was cancelled" : "the listing waited too long for its turn", {}, {}, {}});
     return true;
   });
 }
@@ -113,6 +128,7 @@ void curl_listing_engine::launch(std::unique_ptr<job> next) {
   if (idle_.empty()) idle_.push_back(std::make_unique<http_transfer>());
   j.transfer = std::move(idle_.back());
   idle_.pop_back();
+  ++running_at_[j.origin];
   send_request(j);
   running_.emplace(j.transfer->handle(), std::move(next));
 }
@@ -162,6 +178,9 @@ void curl_listing_engine::collect() {
 void curl_listing_engine::on_finished(std::unique_ptr<job> j, CURLcode code) {
   const auto label = j->place->label();
   auto answer = j->transfer->finish(code, label);
+  if (answering_.size() >= max_remembered) answering_.clear();
+  if (answer) answering_.insert(j->origin);
+  else if (answer.error().code == ec::unreachable || answer.error().code == ec::timed_out) answering_.erase(j->origin);
   j->received_bytes += j->transfer->received_bytes();
   if (!answer) {
     auto& f = answer.error();
@@ -241,7 +260,10 @@ void curl_listing_engine::remember(const job& j, protocol_version protocol) {
 }
 
 void curl_listing_engine::deliver(std::unique_ptr<job> j, result<listing> answer) {
-  if (j->transfer) idle_.push_back(std::move(j->transfer));
+  if (j->transfer) {
+    idle_.push_back(std::move(j->transfer));
+    if (const auto at = running_at_.find(j->origin); --at->second == 0) running_at_.erase(at);
+  }
   finished_.emplace_back(std::move(j->done), std::move(answer));
 }
 

@@ -8,10 +8,12 @@
 #include <atomic>
 #include <deque>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace veranda::git {
 
-/// The real engine.
+/// The real engine. Those who wait for a slot start in the order they came, but no origin gets all slots: at most half of them while it answers, an eighth
+/// while that is not known. A host that swallows connections so delays nobody else.
 class curl_listing_engine final : public listing_engine {
 public:
   curl_listing_engine(const transport_limits& limits, std::size_t max_connections);
@@ -38,6 +40,8 @@ private:
   };
 
   void launch_waiting();
+  [[nodiscard]] bool can_launch() const;
+  [[nodiscard]] bool share_used_up(const std::string& origin) const;
   void launch(std::unique_ptr<job> next);
   void send_request(job& j);
   void collect();
@@ -61,6 +65,8 @@ private:
   std::vector<std::unique_ptr<http_transfer>> idle_;
   std::unordered_map<std::string, memory> places_;             ///< by canonical URL
   std::unordered_map<std::string, protocol_version> protocols_; ///< by origin
+  std::unordered_map<std::string, std::size_t> running_at_; ///< listings by origin
+  std::unordered_set<std::string> answering_;               ///< origins that answered when they were last asked
   std::uint64_t connections_opened_ = 0;
   std::atomic<bool> woken_{false};
 };

@@ -47,6 +47,7 @@ struct setup {
       BOOST_TEST(shell("git -C '" + dir.string() + "' fsck --full --strict --no-dangling 2>&1") == "");
       origin.commit("a/f", contents);
     }
+    m = failure{};
     BOOST_REQUIRE(remove_mirror(dir));
   }
 };
@@ -234,6 +235,31 @@ BOOST_FIXTURE_TEST_CASE(unreachable_hanging_cancelled, setup) {
     ending->run_for(10ms);
   }
   BOOST_TEST(told == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_silent_host_takes_no_slot_from_others, setup) {
+  const scripted_server silent{[](const std::string&) { return std::string{}; }};
+  const scripted_server good{v2_answer};
+  std::vector<cancel_token_ptr> tokens;
+  std::vector<ec> said;
+  int listed = 0;
+  const auto engine = make_listing_engine(limits, 8);
+  for (int i = 0; i < 20; ++i) {
+    tokens.push_back(std::make_shared<cancel_token>());
+    engine->start({silent.url("/" + std::to_string(i)), {}}, prefixes, {}, tokens.back(), [&](result<listing> l) { said.push_back(l ? ec::internal : l.error().code); });
+  }
+  for (int i = 0; i < 12; ++i)
+    engine->start({good.url("/" + std::to_string(i)), {}}, prefixes, {}, {}, [&](result<listing> l) { listed += l.ok() ? 1 : 0; });
+  const auto begun = std::chrono::steady_clock::now();
+  while (listed < 12 && std::chrono::steady_clock::now() - begun < 10s) engine->run_for(50ms);
+  BOOST_TEST(listed == 12);
+  BOOST_TEST(said.empty());
+  BOOST_TEST(silent.requests().size() <= 2U);
+  // One that never came to its turn says nothing of its remote.
+  tokens.back()->deadline = std::chrono::steady_clock::now();
+  while (said.empty() && std::chrono::steady_clock::now() - begun < 10s) engine->run_for(50ms);
+  BOOST_REQUIRE(said.size() == 1U);
+  BOOST_TEST((said.front() == ec::overloaded));
 }
 
 BOOST_FIXTURE_TEST_CASE(redirects, setup) {
