@@ -7,7 +7,11 @@
 #include <algorithm>
 #include <git2.h>
 #include <git2/sys/odb_backend.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace veranda::git {
@@ -17,6 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view identity_file = "veranda-identity";
+constexpr std::string_view lock_file = "veranda-lock";
+constexpr std::string_view gone_mark = ".gone-";
 constexpr std::string_view index_file = "veranda-index";
 constexpr std::string_view bare_config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 constexpr std::string_view default_head = "refs/heads/main";
@@ -50,11 +56,33 @@ struct odb_object_deleter {
 
 void odb_deleter::operator()(git_odb* odb) const noexcept { git_odb_free(odb); }
 
+mirror_lock::~mirror_lock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+result<mirror_lock> mirror_lock::take(const fs::path& dir) {
+  const auto file = dir / lock_file;
+  mirror_lock out;
+  out.fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (out.fd_ < 0) return file_failure("locking the mirror", file, errno);
+  const failure in_use{ec::unavailable, "the mirror is still in use by another job; it is tried again later", dir.string(), {}, {}};
+  if (::flock(out.fd_, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK ? in_use : file_failure("locking the mirror", file, errno);
+  struct stat ours {}, there {};
+  if (::fstat(out.fd_, &ours) != 0 || ::stat(file.c_str(), &there) != 0 || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
+    return in_use; // it was removed in between
+  return out;
+}
+
 result<std::unique_ptr<disk_mirror>> disk_mirror::open(const fs::path& dir, const std::string& identity) {
   ensure_libgit2();
   std::unique_ptr<disk_mirror> out{new disk_mirror{fs::absolute(dir)}};
   auto& m = *out;
   if (auto done = m.check_identity(identity); !done) return std::move(done).error();
+  std::error_code error;
+  if (fs::create_directories(m.dir_, error); error) return file_failure("creating the mirror", m.dir_, error.value());
+  auto lock = mirror_lock::take(m.dir_);
+  if (!lock) return std::move(lock).error();
+  m.lock_ = *std::move(lock);
   if (auto done = m.create(identity); !done) return std::move(done).error();
   if (auto done = scrub_mirror(m.dir_); !done) return std::move(done).error();
   if (auto done = verify_packs(m.pack_dir()); !done) return std::move(done).error();
@@ -226,7 +254,16 @@ result<std::unique_ptr<mirror>> open_mirror(const fs::path& dir, const std::stri
 
 result<void> remove_mirror(const fs::path& dir) {
   std::error_code error;
-  fs::remove_all(dir, error);
+  if (!fs::exists(dir, error)) return {};
+  if (fs::is_directory(dir, error))
+    if (auto lock = mirror_lock::take(dir); !lock) return std::move(lock).error();
+  // Renamed first: a removal that is cut off leaves debris that nobody takes for a mirror.
+  auto gone = dir;
+  if (dir.filename().string().find(gone_mark) == std::string::npos) {
+    for (unsigned n = 0; fs::exists(gone, error); ++n) gone = dir.string() + std::string{gone_mark} + std::to_string(n);
+    if (fs::rename(dir, gone, error); error) return file_failure("removing the mirror", dir, error.value());
+  }
+  fs::remove_all(gone, error);
   return error ? result<void>{file_failure("removing the mirror", dir, error.value())} : result<void>{};
 }
 

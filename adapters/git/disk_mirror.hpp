@@ -4,6 +4,7 @@
 #include "messages/model/digest.hpp"
 
 #include <future>
+#include <utility>
 
 struct git_odb;
 
@@ -13,6 +14,23 @@ struct odb_deleter {
   void operator()(git_odb* odb) const noexcept;
 };
 using odb_ptr = std::unique_ptr<git_odb, odb_deleter>;
+
+/// Holds a mirror for one user, in this process or another, while it lives.
+class mirror_lock {
+public:
+  mirror_lock() = default;
+  mirror_lock(mirror_lock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  mirror_lock& operator=(mirror_lock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~mirror_lock();
+  /// The directory must exist. `unavailable` when somebody else has the mirror.
+  static result<mirror_lock> take(const std::filesystem::path& dir);
+
+private:
+  int fd_ = -1;
+};
 
 /// The real mirror. `fetch` brings it forward through the functions that `mirror` does not have.
 class disk_mirror final : public mirror, private logic::object_reader {
@@ -49,6 +67,7 @@ private:
   void count_packs();
 
   std::filesystem::path dir_;
+  mirror_lock lock_; ///< given up last
   ref_table_ptr refs_;
   odb_ptr odb_;
   sha1_hasher hasher_;

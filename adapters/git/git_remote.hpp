@@ -56,9 +56,10 @@ public:
 };
 
 /// Opens or creates the mirror of `url` at `dir`. Temporary packs and locks of a dead process are removed. A directory that holds another
-/// identity fails with `conflict`; an unreadable object database with `corrupt_cache` (the caller moves it aside and starts anew).
+/// identity fails with `conflict`; an unreadable object database with `corrupt_cache` (the caller removes it and
+/// starts anew), one that another user has open, here or in another process, with `unavailable`.
 result<std::unique_ptr<mirror>> open_mirror(const std::filesystem::path& dir, const std::string& identity);
-/// Removes a mirror and everything in it.
+/// Removes a mirror and everything in it: at once under its name, then what `<name>.gone-<n>` holds. `unavailable` while somebody has it open.
 result<void> remove_mirror(const std::filesystem::path& dir);
 
 /// Lists refs by a blocking call: child process for local paths, a connection of its own for http(s). v2 `ls-refs`, v0/v1 advertisement when the server

@@ -97,6 +97,7 @@ BOOST_FIXTURE_TEST_CASE(first_fetch_and_nothing_new, setup) {
   BOOST_TEST(again.digest == listed.digest);
   BOOST_TEST(!again.refs);
   BOOST_TEST(!bring(*m).pack_received);
+  m = nullptr;
   BOOST_TEST((*open()->refs() == *listed.refs)); // from disk
 }
 
@@ -161,7 +162,9 @@ BOOST_FIXTURE_TEST_CASE(emptied_and_created_anew, setup) {
   BOOST_TEST(empty.digest != full.digest);
   BOOST_TEST(!bring(*m).pack_received);
   BOOST_TEST(m->refs()->refs.empty());
-  BOOST_TEST(open()->refs()->refs.empty());
+  m = nullptr;
+  m = open();
+  BOOST_TEST(m->refs()->refs.empty());
   anew.commit("other", "history");
   bring(*m);
   check_like_git(*m);
@@ -264,7 +267,7 @@ BOOST_FIXTURE_TEST_CASE(a_tip_that_the_server_does_not_have, setup) {
   target.refs[0].target = id_of(std::string(40, 'b'));
   const auto report = fetch(*m, remote(), target, limits, cancel, false, {});
   BOOST_REQUIRE(!report);
-  BOOST_TEST((report.error().code == ec::unavailable), report.error().what);
+  BOOST_TEST((report.error().code == ec::conflict), report.error().what);
   BOOST_TEST(m->refs()->refs.empty());
 }
 
@@ -280,11 +283,34 @@ BOOST_FIXTURE_TEST_CASE(a_missing_object_is_fetched_again_without_haves, setup) 
   for (const auto& entry : std::filesystem::directory_iterator(dir / "objects" / "pack"))
     if (entry.path().extension() == ".idx" && shell("git show-index < '" + entry.path().string() + "'").find(lost.hex()) != std::string::npos)
       std::filesystem::remove(entry.path());
+  m = nullptr;
   m = open();
   BOOST_TEST(!m->contains(lost));
   BOOST_TEST(bring(*m, true).pack_received);
   BOOST_TEST(m->contains(lost));
   check_like_git(*m);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_mirror_has_one_user, setup) {
+  {
+    const auto m = open();
+    BOOST_TEST((open_mirror(dir, "id").error().code == ec::unavailable));
+    BOOST_TEST((remove_mirror(dir).error().code == ec::unavailable));
+    BOOST_TEST(std::filesystem::exists(dir / "objects"));
+  }
+  open();
+  BOOST_TEST(remove_mirror(dir).ok());
+  BOOST_TEST(!std::filesystem::exists(dir));
+  BOOST_TEST(remove_mirror(dir).ok());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_removal_leaves_no_half_of_a_mirror, setup) {
+  std::filesystem::create_directories(dir.string() + ".gone-0/objects"); // cut off before
+  open();
+  BOOST_TEST(remove_mirror(dir).ok());
+  open();
+  BOOST_TEST(remove_mirror(dir.string() + ".gone-0").ok());
+  for (const auto& entry : std::filesystem::directory_iterator{dir.parent_path()}) BOOST_TEST(entry.path().string().find(".gone-") == std::string::npos);
 }
 
 BOOST_FIXTURE_TEST_CASE(opening_scrubs_and_checks, setup) {
@@ -298,6 +324,7 @@ BOOST_FIXTURE_TEST_CASE(opening_scrubs_and_checks, setup) {
   for (const char* name : {"pack_git2_abc", "tmp_pack_1", "pack-1111111111111111111111111111111111111111.pack"}) std::ofstream{packs / name} << "half";
   std::ofstream{dir / "packed-refs.new"} << "half";
   std::ofstream{dir / "packed-refs.lock"} << "";
+  m = nullptr;
   m = open();
   check_no_debris();
   check_like_git(*m);
@@ -312,6 +339,7 @@ BOOST_FIXTURE_TEST_CASE(opening_scrubs_and_checks, setup) {
   std::filesystem::resize_file(pack, std::filesystem::file_size(pack) - 7);
   BOOST_TEST((open_mirror(dir, "id").error().code == ec::corrupt_cache));
   BOOST_REQUIRE(remove_mirror(dir));
+  m = nullptr;
   m = open();
   bring(*m);
   m.reset();
@@ -334,6 +362,7 @@ BOOST_FIXTURE_TEST_CASE(a_flipped_byte_is_noticed, setup) {
       file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(entry.path()) / 2));
       file.put('\x55').put('\xaa').put('\x5a');
     }
+  m = nullptr;
   m = open();
   const auto read = m->objects().read(blob);
   BOOST_REQUIRE(!read);

@@ -80,6 +80,7 @@ BOOST_FIXTURE_TEST_CASE(many_small_packs_become_one, setup) {
   BOOST_TEST(m->pack_count() < 10U);
   check_whole(*m); // the open mirror goes on
   m.reset();
+  m = nullptr;
   m = open();
   check_whole(*m);
 }
@@ -137,6 +138,7 @@ BOOST_FIXTURE_TEST_CASE(a_crash_between_any_two_steps_loses_nothing, setup) {
   again.reset();
   for (const std::size_t removed : {std::size_t{0}, std::size_t{1}, std::size_t{2}, gone.size() - 1}) {
     stage(true, removed);
+    again = nullptr;
     again = open();
     check_whole(*again);
     BOOST_REQUIRE(again->tidy(cancel)); // and the next time it comes to an end
