@@ -89,6 +89,8 @@ public:
   /// so that it never holds the writer long: the next call goes on where this one stopped. Answers how many went; 0 does not say that
   /// nothing is left, so call it at intervals. What waits to be removed counts as missing for readers, and comes back when streamed again.
   virtual result<std::size_t> sweep(std::chrono::seconds age, std::size_t limit) = 0;
+  /// Reads the whole file and says whether it is sound: `corrupt_cache` with what was found first. Takes as long as reading the file does.
+  virtual result<void> check() = 0;
 };
 
 } // namespace veranda::store

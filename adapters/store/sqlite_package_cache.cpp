@@ -239,6 +239,14 @@ public:
     return gone;
   }
 
+  result<void> check() override {
+    return guarded([&] {
+      query q{*db_, "PRAGMA quick_check(1)"};
+      if (q.step() && q.view(0) != "ok")
+        throw error{{ec::corrupt_cache, "the file is damaged: " + q.text(0), db_->file().string(), {}, {}}};
+    });
+  }
+
 private:
   /// Refuses an older epoch; removes what is stored under the key for another uid.
   void make_room(const object_key& key, const std::string& uid, std::int64_t epoch) {

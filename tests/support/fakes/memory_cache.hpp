@@ -137,6 +137,11 @@ public:
       return *f;
     return std::size_t{0};
   }
+  result<void> check() override {
+    if (auto f = refuse("check"))
+      return *f;
+    return {};
+  }
 
 private:
   static failure stale() { return {ec::stale, "the fence is older than what is stored", {}, {}, {}}; }
@@ -165,7 +170,7 @@ private:
   memory_cache& data_;
 };
 
-class memory_cache_reader final : public store::package_cache_reader {
+class memory_cache_reader : public store::package_cache_reader {
 public:
   explicit memory_cache_reader(const memory_cache& data) : data_(data) {}
   result<std::vector<store::snapshot_entry>> snapshot(const std::string& uid) override {
