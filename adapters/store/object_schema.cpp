@@ -27,7 +27,7 @@ constexpr const char* steps[] = {version_1};
 
 } // namespace
 
-const sqlite::schema object_schema{0x564f5331, "object store", steps, 4096}; // "VOS1"
+const sqlite::schema object_schema{0x564f5331, "object store", steps, 4096, true}; // "VOS1"
 
 std::shared_ptr<change_hub> change_hub::of(const std::filesystem::path& file) {
   static std::mutex mutex;

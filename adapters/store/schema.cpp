@@ -46,10 +46,11 @@ std::unique_ptr<connection> open_for_writing(const std::filesystem::path& file, 
   const int version = check_identity(*db, s);
   if (version == 0)
     db->execute(("PRAGMA page_size = " + std::to_string(s.page_size)).c_str());
-  // A commit is in the log file, handed to the kernel: the death of this process loses nothing. The log is forced to disk at checkpoints only,
-  // so a power cut may lose the last transactions, whole ones and never part of one. What is lost is re-made by the next sync, because
-  // the basis that says "in step" went with it.
-  db->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
+  // A commit is in the log file, handed to the kernel: the death of this process loses nothing. Unless the schema is durable, the log is forced to
+  // disk at checkpoints only, so a power cut may lose the last transactions, whole ones and never part of one. That is for caches: what is
+  // lost is re-made by the next sync, because the basis that says "in step" went with it.
+  db->execute(s.durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+  db->execute("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
               "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 33554432");
   if (static_cast<std::size_t>(version) < s.steps.size())
     migrate(*db, s, version);

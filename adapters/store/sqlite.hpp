@@ -171,6 +171,7 @@ struct schema {
   std::string_view what; ///< `package cache`, for sentences
   std::span<const char* const> steps;
   int page_size = 8192;
+  bool durable = false; ///< a commit is on the disk when it returns, power cuts included
 };
 
 /// Opens for writing, creating or migrating in one transaction. A file of a newer version, or of another program, is `unsupported` and

@@ -1,6 +1,8 @@
 // links: veranda_adapter_store
 #define BOOST_TEST_MODULE store_file
 #include "adapters/store/data_dir.hpp"
+#include "adapters/store/object_schema.hpp"
+#include "adapters/store/package_schema.hpp"
 #include "adapters/store/sqlite.hpp"
 #include "adapters/store/sqlite_object_store.hpp"
 #include "tests/support/store_fixture.hpp"
@@ -143,6 +145,37 @@ BOOST_AUTO_TEST_CASE(damage_found_later_is_an_answer_too) {
   auto store = value(open_object_store(file, now));
   BOOST_TEST(code(value(open_object_store_reader(file))->list("r", "")) == "corrupt_cache");
   BOOST_TEST(code(store->remove("r", {"", "n1"})) == "corrupt_cache");
+}
+
+BOOST_AUTO_TEST_CASE(damage_that_opening_does_not_see_is_found_by_a_check) {
+  scratch_directory scratch;
+  const auto file = scratch / "packages.db";
+  const auto now = [] { return wall_time{}; };
+  {
+    auto cache = value(open_package_cache(file, now));
+    for (std::uint64_t n = 1; n <= 200; ++n)
+      value(cache->put_contents(files_of(n)));
+    BOOST_TEST(code(cache->check()) == "ok");
+  }
+  std::int64_t page = 0;
+  {
+    sqlite::connection db{file, sqlite::access::read_only};
+    page = db.integer("SELECT rootpage FROM sqlite_master WHERE name = 'contents'");
+  }
+  std::fstream out{file, std::ios::in | std::ios::out | std::ios::binary};
+  out.seekp((page - 1) * package_schema.page_size);
+  out << std::string(static_cast<std::size_t>(package_schema.page_size), '\x5a');
+  out.close();
+  auto cache = value(open_package_cache(file, now));
+  BOOST_TEST(code(cache->check()) == "corrupt_cache");
+}
+
+BOOST_AUTO_TEST_CASE(objects_are_on_the_disk_when_they_are_answered) {
+  scratch_directory scratch;
+  constexpr int normal = 1, full = 2; // SQLite's numbers
+  const auto level = [&](const char* name, const sqlite::schema& s) { return sqlite::open_for_writing(scratch / name, s)->integer("PRAGMA synchronous"); };
+  BOOST_TEST(level("o", object_schema) == full);
+  BOOST_TEST(level("p", package_schema) == normal);
 }
 
 BOOST_AUTO_TEST_CASE(the_data_directory_belongs_to_one_process) {
