@@ -1,10 +1,12 @@
 #include "actors/common/endpoint.hpp"
 #include "actors/common/log.hpp"
+#include "actors/logic/remote_refs.hpp"
 #include "actors/workers/content_stream.hpp"
 #include "actors/workers/job_objects.hpp"
 
 #include <algorithm>
 #include <filesystem>
+#include <unordered_set>
 
 namespace veranda {
 
@@ -24,6 +26,27 @@ result<msg::job_result> run_list(const msg::job& job, const job_tools& tools) {
   return msg::job_result{std::make_shared<const git::listing>(std::move(*listed)), nullptr};
 }
 
+bool is_damage(const failure& f) { return f.code == ec::not_found || f.code == ec::checksum_mismatch || f.code == ec::corrupt_cache; }
+
+/// A mirror's objects; notices when one is missing or damaged, so that this is told from damage of the package cache.
+class watched_objects final : public logic::object_reader {
+public:
+  explicit watched_objects(logic::object_reader& objects) : objects_(objects) {}
+  result<logic::git_object> read(const oid& id) override { return noticed(objects_.read(id)); }
+  result<logic::git_object_header> header(const oid& id) override { return noticed(objects_.header(id)); }
+  [[nodiscard]] bool found_damage() const noexcept { return damaged_; }
+
+private:
+  template <class T>
+  T noticed(T answer) {
+    if (!answer && is_damage(answer.error()))
+      damaged_ = true;
+    return answer;
+  }
+  logic::object_reader& objects_;
+  bool damaged_ = false;
+};
+
 /// One sync on a worker: the steps share the mirror, the index and what is to be reported.
 class sync_run_on_mirror {
 public:
@@ -33,26 +56,19 @@ public:
   result<msg::job_result> run() {
     if (auto opened = open(); !opened)
       return opened.error();
-    if (mirror_->refs()->refs != job_.mirror_target->refs)
-      if (auto fetched = fetch(false); !fetched)
-        return fetched.error();
-    auto cache = tools_.open_cache();
-    if (!cache)
-      return cache.error();
-    cache_ = std::move(*cache);
-    auto found = discover();
-    if (!found && found.error().code == ec::not_found) { // an object is missing: what the mirror holds cannot be trusted to be whole
-      index_ = {};
-      if (auto fetched = fetch(true); !fetched)
-        return fetched.error();
-      found = discover();
-      if (!found && found.error().code == ec::not_found)
-        found = failure{ec::corrupt_cache, "objects are missing from the remote's own pack", job_.remote.url, {}, {}};
+    auto done = bring_in_step(false);
+    if (!done && done.error().code == ec::not_found && outran_mirror())
+      return failure{ec::conflict, "the refs moved while the sync waited; they are listed again", job_.remote.url, {}, {}};
+    if (!done && objects_->found_damage() && is_damage(done.error())) { // only a copy: made anew, once
+      log::warn(worker_state::name, "the mirror is damaged and is fetched anew", {{"remote", job_.remote.url}, {"err", describe(done.error())}});
+      if (auto anew = make_anew(); !anew)
+        return anew.error();
+      done = bring_in_step(true);
+      if (!done && done.error().code == ec::not_found && objects_->found_damage())
+        return failure{ec::corrupt_cache, "objects are missing from the remote's own pack", job_.remote.url, {}, {}};
     }
-    if (!found)
-      return found.error();
-    if (auto stored = store(std::move(*found)); !stored)
-      return stored.error();
+    if (!done)
+      return done.error();
     if (auto settled = mirror_->settle(); !settled)
       return settled.error();
     if (auto tidied = mirror_->tidy(*job_.cancel); !tidied) // the next sync tries again
@@ -64,7 +80,7 @@ private:
   result<void> open() {
     progress_("opening", job_.remote.url);
     auto opened = tools_.git->open_mirror(job_.mirror, to_string(job_.remote));
-    if (!opened && opened.error().code == ec::corrupt_cache) { // only a copy: make it anew
+    if (!opened && opened.error().code == ec::corrupt_cache) {
       if (auto removed = tools_.git->remove_mirror(job_.mirror); !removed)
         return removed.error();
       opened = tools_.git->open_mirror(job_.mirror, to_string(job_.remote));
@@ -73,10 +89,49 @@ private:
       return opened.error();
     mirror_ = std::move(*opened);
     objects_.emplace(mirror_->objects());
+    kept_.emplace(*objects_);
+    index_ = {};
+    if (job_.sync.full) // trusts nothing that was remembered
+      return {};
     auto loaded = logic::discovery_index::load(mirror_->load_index());
     if (loaded)
       index_ = std::move(*loaded);
     return {};
+  }
+
+  /// A ref to be read has a target that the mirror was not asked to have.
+  bool outran_mirror() {
+    std::unordered_set<oid> had;
+    for (const auto& ref : job_.mirror_target->refs)
+      had.insert(ref.target);
+    const auto wanted = logic::mirrored_refs(*job_.sync.target, {job_.sync.spec->git->branch});
+    return std::any_of(wanted.refs.begin(), wanted.refs.end(), [&](const ref_entry& ref) { return !had.contains(ref.target) && !mirror_->contains(ref.target); });
+  }
+
+  result<void> make_anew() {
+    kept_.reset();
+    objects_.reset();
+    mirror_.reset();
+    if (auto removed = tools_.git->remove_mirror(job_.mirror); !removed)
+      return removed;
+    return open();
+  }
+
+  /// Fetches when it must, finds what changed and stores it.
+  result<void> bring_in_step(bool without_haves) {
+    if (without_haves || mirror_->refs()->refs != job_.mirror_target->refs)
+      if (auto fetched = fetch(without_haves); !fetched)
+        return fetched;
+    if (!cache_) {
+      auto cache = tools_.open_cache();
+      if (!cache)
+        return cache.error();
+      cache_ = std::move(*cache);
+    }
+    auto found = discover();
+    if (!found)
+      return found.error();
+    return store(std::move(*found));
   }
 
   result<void> fetch(bool without_haves) {
@@ -113,7 +168,7 @@ private:
     auto decoder = tools_.make_decoder();
     const auto& git = *job_.sync.spec->git;
     logic::discovery_request request{job_.sync.key, git.repo, git.branch, git.directory, job_.sync.target, tools_.limits};
-    auto found = logic::discover_changes(request, std::move(cached), job_.sync.basis, *objects_, *decoder, index_, *job_.cancel);
+    auto found = logic::discover_changes(request, std::move(cached), job_.sync.basis, *kept_, *decoder, index_, *job_.cancel);
     if (found && index_.changed())
       if (auto saved = mirror_->save_index(index_.save()); !saved)
         return saved.error();
@@ -128,8 +183,8 @@ private:
     out_->delta = std::move(found.delta);
     out_->delta.stats.fetched_bytes = out_->fetched_bytes;
     progress_("storing", std::to_string(out_->delta.added.size() + out_->delta.changed.size()) + " package revisions");
-    objects_->keep_no_more();
-    content_stream stream{tools_, *cache_, *objects_, *job_.cancel};
+    kept_->keep_no_more();
+    content_stream stream{tools_, *cache_, *kept_, *job_.cancel};
     for (const auto* revisions : {&out_->delta.added, &out_->delta.changed})
       if (auto sent = stream.send(*revisions, out_->delta.bad); !sent)
         return sent;
@@ -155,20 +210,30 @@ private:
   const progress_report& progress_;
   std::shared_ptr<msg::sync_result> out_;
   std::unique_ptr<git::mirror> mirror_;
-  std::optional<job_objects> objects_;
+  std::optional<watched_objects> objects_; ///< of `mirror_`
+  std::optional<job_objects> kept_;         ///< of `objects_`
   std::unique_ptr<store::package_cache_reader> cache_;
   logic::discovery_index index_;
 };
 
-/// Mirrors that no remote uses any more: what a daemon that was killed between two steps leaves behind.
+/// Mirrors that no remote uses any more: what a daemon that was killed between two steps leaves behind. One that is in use
+/// (its remote is younger than the list) stays: its lock says so. What cannot be removed does not keep the others; the last such failure is told.
 result<msg::job_result> sweep_mirrors(const msg::job& job, const job_tools& tools) {
+  const std::unordered_set<std::string> keep{job.keep.begin(), job.keep.end()};
+  std::vector<std::filesystem::path> orphans;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator{job.mirror, error}) {
-    const auto name = entry.path().filename().string();
-    if (std::find(job.keep.begin(), job.keep.end(), name) == job.keep.end())
-      if (auto removed = tools.git->remove_mirror(entry.path()); !removed)
-        return removed.error();
+  for (auto entry = std::filesystem::directory_iterator{job.mirror, error}; !error && entry != std::filesystem::directory_iterator{}; entry.increment(error))
+    if (!keep.contains(entry->path().filename().string()))
+      orphans.push_back(entry->path());
+  std::optional<failure> problem;
+  for (const auto& orphan : orphans) {
+    if (job.cancel->expired())
+      return failure{job.cancel->reason(), "stopped while mirrors were removed", {}, {}, {}};
+    if (auto removed = tools.git->remove_mirror(orphan); !removed)
+      problem = removed.error();
   }
+  if (problem)
+    return *problem;
   return msg::job_result{};
 }
 

@@ -95,7 +95,7 @@ private:
   std::filesystem::path path_;
 };
 
-class fake_git_client final : public git::git_client {
+class fake_git_client : public git::git_client {
 public:
   explicit fake_git_client(git_world& world) : world_(world) {}
   result<std::unique_ptr<git::mirror>> open_mirror(const std::filesystem::path& dir, const std::string& identity) override {
