@@ -1,8 +1,10 @@
 #include "adapters/secrets/manifest_secrets.hpp"
 
+#include "adapters/source/file_reader.hpp"
 #include "adapters/source/secret_digest.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <string_view>
 
 namespace veranda::secrets {
@@ -12,6 +14,7 @@ constexpr const char* hosts_annotation = "veranda.dev/hosts";
 constexpr const char* basic_type = "kubernetes.io/basic-auth";
 constexpr const char* opaque_type = "Opaque";
 constexpr const char* ca_key = "ca.crt";
+constexpr std::int64_t settling_ns = 1'000'000'000;
 
 failure refused(const object_key& secret, std::string what, std::string field = {}) {
   return {ec::auth_rejected, std::move(what), "Secret " + to_string(secret), std::move(field), std::nullopt};
@@ -122,14 +125,54 @@ public:
   }
 
 private:
-  result<source::secret_bytes> read(const object_key& secret) const {
+  /// A Secret as it was parsed from a file in that state.
+  struct parsed {
+    std::string file;
+    source::file_signature signature;
+    source::secret_bytes bytes;
+  };
+
+  result<source::secret_bytes> read(const object_key& secret) {
     const auto file = files_->find(secret);
-    if (!file)
+    if (!file) {
+      forget(secret);
       return failure{ec::dependency_missing, "is not in the manifest directory", "Secret " + to_string(secret), {}, std::nullopt};
-    return source::read_secret(settings_.directory, *file, secret, settings_.limits);
+    }
+    const auto signature = signature_of(*file); // taken before the bytes: they can only be newer than it says
+    if (signature) {
+      const std::lock_guard lock{mutex_};
+      const auto at = parsed_.find(secret);
+      if (at != parsed_.end() && at->second.file == *file && at->second.signature == *signature)
+        return at->second.bytes;
+    }
+    auto bytes = settings_.read(settings_.directory, *file, secret, settings_.limits);
+    if (!bytes || !signature || !settled(*signature)) {
+      forget(secret);
+      return bytes;
+    }
+    const std::lock_guard lock{mutex_};
+    parsed_.insert_or_assign(secret, parsed{*file, *signature, *bytes});
+    return bytes;
   }
 
-  result<void> add_credentials(const object_key& secret, const std::string& host, resolved_credentials& out) const {
+  void forget(const object_key& secret) {
+    const std::lock_guard lock{mutex_};
+    parsed_.erase(secret);
+  }
+
+  [[nodiscard]] std::optional<source::file_signature> signature_of(const std::string& file) const {
+    const source::descriptor directory{::open(settings_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    auto found = source::stat_file(directory.get(), file);
+    return found ? std::optional{*found} : std::nullopt;
+  }
+
+  /// A file written again within the granularity of its times looks unchanged, so young ones are not remembered.
+  [[nodiscard]] bool settled(const source::file_signature& signature) const {
+    const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(settings_.now().time_since_epoch()).count();
+    return now - signature.changed_ns > settling_ns;
+  }
+
+  result<void> add_credentials(const object_key& secret, const std::string& host, resolved_credentials& out) {
     const auto bytes = read(secret);
     if (!bytes)
       return bytes.error();
@@ -144,7 +187,7 @@ private:
   }
 
   /// The namespace need not have one.
-  result<void> add_namespace_ca(const object_key& secret, resolved_credentials& out) const {
+  result<void> add_namespace_ca(const object_key& secret, resolved_credentials& out) {
     const auto bytes = read(secret);
     if (!bytes)
       return bytes.error().code == ec::dependency_missing ? result<void>{} : bytes.error();
@@ -153,6 +196,8 @@ private:
 
   manifest_secret_settings settings_;
   std::shared_ptr<const secret_files> files_;
+  std::mutex mutex_;
+  std::map<object_key, parsed> parsed_;
 };
 
 } // namespace

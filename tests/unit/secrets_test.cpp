@@ -158,6 +158,38 @@ BOOST_AUTO_TEST_CASE(a_file_that_others_can_read_is_warned_about) {
   BOOST_TEST(r->warnings[0].find("pw") == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(an_unchanged_file_is_parsed_once) {
+  int reads = 0;
+  wall_time now{};
+  manifest_secret_settings settings{dir.path(), {}, "key"};
+  settings.read = [&](const auto& where, const auto& file, const auto& key, const auto& limits) {
+    ++reads;
+    return source::read_secret(where, file, key, limits);
+  };
+  settings.now = [&] { return now; };
+  source = open_manifest_secrets(settings, files);
+  const auto password = [&] {
+    const auto r = source->resolve("team", "s", "example.com");
+    return r ? r->value.password : std::string{to_string(r.error().code)};
+  };
+  const auto reads_for = [&](const std::string& wanted) {
+    reads = 0;
+    BOOST_TEST(password() == wanted);
+    return reads;
+  };
+  write(basic() + secret("team-ca-bundle", "Opaque", std::string{"{ca.crt: \""} + pem + "\"}"));
+  now = std::chrono::system_clock::now(); // too young to be told from a write that follows
+  BOOST_TEST(reads_for("pw") == 2);
+  BOOST_TEST(reads_for("pw") == 2);
+  now += std::chrono::hours{1};
+  BOOST_TEST(reads_for("pw") == 2);
+  BOOST_TEST(reads_for("pw") == 0);
+  write(basic("{}", "new password"));
+  BOOST_TEST(reads_for("new password") >= 1);
+  files->update({});
+  BOOST_TEST(reads_for("dependency_missing") == 0);
+}
+
 BOOST_AUTO_TEST_CASE(files_are_looked_up_by_secret_only) {
   source::manifest_state state;
   state.objects = {{"repositories.config.porch.kpt.dev", {"team", "s"}, "a.yaml", 1, "{}"}};
