@@ -190,6 +190,13 @@ struct house : actor_fixture {
 
 protected:
   void at_end() override {
+    if (boss && alive(boss)) { // it does not take its children along when it is killed
+      for (const auto& [k, e] : seen().entries)
+        if (e.handle)
+          caf::anon_send_exit(e.handle, caf::exit_reason::kill);
+      for (const auto& [identity, entry] : seen().remotes)
+        caf::anon_send_exit(entry.handle, caf::exit_reason::kill);
+    }
     http->held.clear();
     workers->held.clear();
     objects->held.clear();
