@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t queue_lines = 8192;
 
 std::shared_ptr<spdlog::details::thread_pool> pool;
-std::shared_ptr<spdlog::logger> logger;
+std::atomic<std::shared_ptr<spdlog::logger>> logger; ///< of actors that hang while the program ends, too
 std::atomic<level> least_level{level::info};
 std::atomic<bool> json_lines{false};
 std::atomic<bool> running{false};
@@ -67,15 +67,42 @@ std::string json_line(level l, std::string_view component, std::string_view mess
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+void append_printable(std::string& out, std::string_view text) {
+  for (const char one : text) {
+    const auto c = static_cast<unsigned char>(one);
+    if (c < 0x20 || c == 0x7f)
+      out += c == '\n' ? "\\n" : c == '\t' ? "\\t" : "?";
+    else
+      out += one;
+  }
+}
+
+/// What follows `://`, without what could be a secret. A password may hold any character, so userinfo reaches to the last `@`; one behind a `?` or `#` may
+/// be part of either, and then nothing is shown.
+void append_url_rest(std::string& out, std::string_view rest) {
+  out += "://";
+  const auto at = rest.rfind('@');
+  const auto tail = rest.find_first_of("?#");
+  if (at != std::string_view::npos) {
+    out += "***";
+    if (tail < at)
+      return;
+    out += '@';
+    rest.remove_prefix(at + 1);
+  }
+  append_printable(out, rest.substr(0, rest.find_first_of("?#")));
+}
+
 } // namespace
 
 void start(bool json, level least) {
   pool = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  logger = std::make_shared<spdlog::async_logger>("veranda", std::move(sink), pool, spdlog::async_overflow_policy::overrun_oldest);
-  logger->set_level(spdlog::level::trace);
-  logger->set_pattern(json ? "%v" : "%Y-%m-%dT%H:%M:%S.%eZ %-5l %v", spdlog::pattern_time_type::utc);
-  logger->flush_on(spdlog::level::warn);
+  const auto made = std::make_shared<spdlog::async_logger>("veranda", std::move(sink), pool, spdlog::async_overflow_policy::overrun_oldest);
+  made->set_level(spdlog::level::trace);
+  made->set_pattern(json ? "%v" : "%Y-%m-%dT%H:%M:%S.%eZ %-5l %v", spdlog::pattern_time_type::utc);
+  made->flush_on(spdlog::level::warn);
+  logger = made;
   json_lines = json;
   least_level = least;
   running = true;
@@ -83,9 +110,8 @@ void start(bool json, level least) {
 
 void stop() {
   running = false;
-  if (logger)
-    logger->flush();
-  logger.reset();
+  if (const auto last = logger.exchange(nullptr))
+    last->flush();
   pool.reset();
 }
 
@@ -104,7 +130,8 @@ void write(level l, std::string_view component, std::string_view message, std::i
   if (!enabled(l))
     return;
   try {
-    logger->log(native(l), "{}", json_lines ? json_line(l, component, message, fields) : text_line(component, message, fields));
+    if (const auto to = logger.load())
+      to->log(native(l), "{}", json_lines ? json_line(l, component, message, fields) : text_line(component, message, fields));
   } catch (const std::exception&) {
     // A line that cannot be written must not end an actor.
   }
@@ -113,24 +140,15 @@ void write(level l, std::string_view component, std::string_view message, std::i
 std::string scrub(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  std::size_t i = 0;
-  while (i < text.size()) {
-    if (text.substr(i, 3) == "://") {
-      out += "://";
-      i += 3;
-      const auto end = text.find_first_of("/ \t\n\"'", i);
-      const auto authority = text.substr(i, end == std::string_view::npos ? std::string_view::npos : end - i);
-      if (const auto at = authority.rfind('@'); at != std::string_view::npos) {
-        out += "***@";
-        i += at + 1;
-      }
-      continue;
-    }
-    const auto c = static_cast<unsigned char>(text[i++]);
-    if (c < 0x20 || c == 0x7f)
-      out += c == '\n' ? "\\n" : c == '\t' ? "\\t" : "?";
-    else
-      out += static_cast<char>(c);
+  while (!text.empty()) {
+    const auto scheme = text.find("://");
+    append_printable(out, text.substr(0, scheme));
+    if (scheme == std::string_view::npos)
+      break;
+    text.remove_prefix(scheme + 3);
+    const auto rest = text.substr(0, text.find_first_of(" \t\r\n\"'`"));
+    append_url_rest(out, rest);
+    text.remove_prefix(rest.size());
   }
   return out;
 }

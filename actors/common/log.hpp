@@ -24,10 +24,11 @@ level parse_level(std::string_view name);
 void set_level(level least);
 [[nodiscard]] bool enabled(level l);
 
-/// One line. Thread safe, never blocks, never throws. URL userinfo in any value is removed.
+/// One line. Thread safe, never blocks, never throws. Every value is scrubbed.
 void write(level l, std::string_view component, std::string_view message, std::initializer_list<field> fields = {});
 
-/// `text` with the userinfo of every URL in it replaced by `***`, and control characters made visible.
+/// `text` with the userinfo of every URL in it replaced by `***`, without their queries and fragments, and control characters made visible. A URL ends at a
+/// blank or a quote.
 std::string scrub(std::string_view text);
 
 inline void debug(std::string_view c, std::string_view m, std::initializer_list<field> f = {}) { write(level::debug, c, m, f); }
