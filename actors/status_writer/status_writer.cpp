@@ -33,10 +33,12 @@ void on_written(self_ptr self, const object_key& key, const std::string& sent) {
   pump(self);
 }
 
+/// Writes that were under way together fail together: they count as one.
 void back_off(self_ptr self) {
   auto& st = self->state;
-  st.backing_off = true;
-  const auto delay = std::min<std::chrono::milliseconds>(st.deps.retry_max, st.deps.retry_initial * (1LL << std::min(st.failures, 10U)));
+  if (std::exchange(st.backing_off, true))
+    return;
+  const auto delay = std::min<std::chrono::milliseconds>(st.deps.retry_max, st.deps.retry_initial * (1LL << std::min(st.failures++, 10U)));
   self->delayed_send(self, delay, msg::status_retry_due{++st.retry_epoch});
 }
 
@@ -44,12 +46,15 @@ void on_failed(self_ptr self, msg::publish_status m, const failure& why) {
   auto& st = self->state;
   st.in_flight.erase(m.key);
   st.deps.env.telemetry->status_written(false);
-  if (why.code == ec::not_found || why.code == ec::conflict) { // the object is gone or was made anew: its new actor speaks for it
+  const auto cls = class_of(why.code);
+  if (cls == error_class::needs_change && why.code != ec::not_found) // this status will not do; the next one may
+    log::warn(kind, "a status was refused", {{"key", to_string(m.key)}, {"err", describe(why)}});
+  if (cls == error_class::needs_change || why.code == ec::conflict) { // gone or made anew: then its new actor speaks for it
     st.last_sent.erase(m.key);
     pump(self);
     return;
   }
-  if (st.failures++ == 0)
+  if (st.failures == 0)
     log::warn(kind, "a status could not be written; it is tried again", {{"key", to_string(m.key)}, {"err", describe(why)}});
   st.cell->set_last_error(describe(why));
   if (!st.waiting.contains(m.key)) {
@@ -62,13 +67,14 @@ void on_failed(self_ptr self, msg::publish_status m, const failure& why) {
 void send_one(self_ptr self, msg::publish_status m) {
   auto& st = self->state;
   auto json = st.deps.encode(m.status);
-  if (auto last = st.last_sent.find(m.key); last != st.last_sent.end() && last->second == m.uid + json)
+  const auto said = m.uid + json;
+  if (auto last = st.last_sent.find(m.key); last != st.last_sent.end() && last->second == said)
     return;
   st.in_flight.insert(m.key);
   const auto key = m.key;
   msg::write_object write{msg::object_operation::update_status, st.deps.resource, key, m.uid, json};
   self->request(st.deps.objects, st.deps.write_timeout, std::move(write))
-    .then([self, key, sent = m.uid + json](const msg::stored_object_ptr&) { on_written(self, key, sent); },
+    .then([self, key, said](const msg::stored_object_ptr&) { on_written(self, key, said); },
           [self, m = std::move(m)](caf::error& e) mutable { on_failed(self, std::move(m), to_failure(e)); });
 }
 

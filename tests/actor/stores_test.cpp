@@ -1,0 +1,286 @@
+// links: veranda_actors veranda_adapter_kpt
+#define BOOST_TEST_MODULE stores
+#include "tests/actor/house.hpp"
+
+using namespace veranda;
+using namespace veranda::test;
+
+namespace {
+
+using names = std::vector<std::string>;
+
+/// A status writer alone; a status is its package count.
+struct writer : house {
+  writer() {
+    objects_actor = spawn(fake_object_store, objects);
+    status_writer_deps deps;
+    deps.env = env;
+    deps.objects = objects_actor;
+    deps.encode = [](const repository_status& s) { return std::to_string(s.package_count); };
+    deps.resource = "repositories.config.porch.kpt.dev";
+    deps.max_in_flight = 2;
+    status_actor = spawn(status_writer, std::move(deps));
+    for (const auto* name : {"a", "b", "c", "d"})
+      objects->put(key(name), std::string{"uid-"} + name);
+  }
+  void publish(const std::string& name, std::int64_t count) {
+    repository_status s;
+    s.package_count = count;
+    tell(status_actor, msg::publish_status{key(name), "uid-" + name, s, {}});
+  }
+  /// What was written, `a=1`.
+  names written() {
+    names out;
+    for (const auto& w : objects->writes)
+      out.push_back(w.key.name + "=" + w.json);
+    return out;
+  }
+  answer<bool> flush() {
+    auto out = ask<bool>(status_actor, msg::flush_status{});
+    settle();
+    return out;
+  }
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(statuses, writer)
+
+BOOST_AUTO_TEST_CASE(what_was_said_is_not_said_again) {
+  publish("a", 1);
+  publish("a", 1);
+  publish("a", 2);
+  publish("a", 2);
+  BOOST_TEST(written() == (names{"a=1", "a=2"}), boost::test_tools::per_element());
+  BOOST_TEST(objects->writes.front().uid == "uid-a");
+  BOOST_TEST((objects->writes.front().operation == msg::object_operation::update_status));
+}
+
+BOOST_AUTO_TEST_CASE(only_the_newest_waits_and_one_repository_stays_in_order) {
+  objects->hold = true;
+  publish("a", 1);
+  for (int i = 2; i < 10; ++i)
+    publish("a", i);
+  BOOST_TEST(objects->held.size() == 1U);
+  objects->release();
+  settle();
+  BOOST_TEST((written() == names{"a=1", "a=9"}));
+}
+
+BOOST_AUTO_TEST_CASE(a_bounded_number_is_under_way) {
+  objects->hold = true;
+  for (const auto* name : {"a", "b", "c", "d"})
+    publish(name, 1);
+  BOOST_TEST(objects->held.size() == 2U);
+  objects->release();
+  settle();
+  BOOST_TEST((written() == names{"a=1", "b=1", "c=1", "d=1"}));
+}
+
+BOOST_AUTO_TEST_CASE(one_slow_write_lets_other_repositories_pass) {
+  objects->hold = true;
+  publish("a", 1);
+  publish("a", 2);
+  objects->hold = false;
+  publish("b", 1);
+  publish("c", 1);
+  BOOST_TEST((written() == names{"b=1", "c=1"}));
+  objects->release();
+  settle();
+  BOOST_TEST(written().back() == "a=2");
+}
+
+BOOST_AUTO_TEST_CASE(a_failed_one_is_tried_again_with_growing_waits) {
+  bool failing = true;
+  objects->fail = [&](const msg::write_object&) { return failing ? std::optional{failure{ec::unavailable, "disk full", {}, {}, {}}} : std::nullopt; };
+  publish("a", 1);
+  BOOST_TEST(written().size() == 1U);
+  advance(190ms);
+  BOOST_TEST(written().size() == 1U);
+  advance(20ms);
+  BOOST_TEST(written().size() == 2U);
+  advance(380ms);
+  BOOST_TEST(written().size() == 2U);
+  advance(20ms);
+  BOOST_TEST(written().size() == 3U);
+  advance(10min);
+  const auto tries = written().size();
+  advance(1min);
+  BOOST_TEST(written().size() == tries + 2); // every 30 s at the longest
+  failing = false;
+  advance(30s);
+  BOOST_TEST(objects->statuses[key("a")] == "1");
+  publish("b", 1); // and the waits begin anew
+  BOOST_TEST(objects->statuses[key("b")] == "1");
+}
+
+BOOST_AUTO_TEST_CASE(many_that_fail_together_count_as_one_failure) {
+  objects->hold = true;
+  publish("a", 1);
+  publish("b", 1);
+  objects->fail = [](const msg::write_object&) { return std::optional{failure{ec::unavailable, "busy", {}, {}, {}}}; };
+  objects->release();
+  settle();
+  objects->fail = nullptr;
+  advance(210ms);
+  BOOST_TEST(objects->statuses[key("a")] == "1");
+  BOOST_TEST(objects->statuses[key("b")] == "1");
+}
+
+BOOST_AUTO_TEST_CASE(a_newer_one_replaces_a_failed_one) {
+  objects->fail = [](const msg::write_object& w) { return w.json == "1" ? std::optional{failure{ec::unavailable, "busy", {}, {}, {}}} : std::nullopt; };
+  publish("a", 1);
+  publish("a", 2);
+  advance(1s);
+  BOOST_TEST((written() == names{"a=1", "a=2"}));
+}
+
+BOOST_AUTO_TEST_CASE(of_an_object_that_is_gone_is_dropped) {
+  objects->objects.clear();
+  publish("a", 1);
+  advance(1min);
+  BOOST_TEST(written().size() == 1U);
+  objects->put(key("a"), "uid-a");
+  publish("a", 1); // it came back: nothing was said of it yet
+  BOOST_TEST(objects->statuses[key("a")] == "1");
+}
+
+BOOST_AUTO_TEST_CASE(of_an_older_life_of_the_object_is_dropped) {
+  objects->put(key("a"), "uid-second");
+  publish("a", 1);
+  BOOST_TEST(objects->statuses.empty());
+  BOOST_TEST((**flush()).ok());
+}
+
+BOOST_AUTO_TEST_CASE(flush_waits_for_everything_and_skips_the_wait) {
+  BOOST_TEST(flush()->has_value());
+  objects->hold = true;
+  publish("a", 1);
+  const auto waiting = flush();
+  BOOST_TEST(!waiting->has_value());
+  objects->release();
+  settle();
+  BOOST_TEST(waiting->has_value());
+  objects->fail = [](const msg::write_object&) { return std::optional{failure{ec::unavailable, "busy", {}, {}, {}}}; };
+  publish("a", 2);
+  objects->fail = nullptr;
+  BOOST_TEST(flush()->has_value()); // without the 200 ms
+  BOOST_TEST(objects->statuses[key("a")] == "2");
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_never_answers_is_asked_again) {
+  objects->hold = true;
+  publish("a", 1);
+  advance(9s);
+  objects->held.clear();
+  objects->hold = false;
+  advance(2s);
+  BOOST_TEST(objects->statuses[key("a")] == "1");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+namespace {
+
+/// The cache writer alone.
+struct cache_alone : house {
+  cache_alone() { open(); }
+  store::repository_claim claim(const std::string& name, const std::string& uid = "uid", std::int64_t epoch = 1) {
+    return get<store::repository_claim>(cache_actor, msg::claim_repository{key(name), uid, epoch, nullptr});
+  }
+  answer<store::apply_result> apply(const store::repository_claim& c) {
+    auto out = ask<store::apply_result>(cache_actor, msg::apply_delta{c, std::make_shared<const package_delta>(), {}});
+    settle();
+    return out;
+  }
+  template <class T>
+  static std::string code(const answer<T>& a) {
+    return !a->has_value() ? "no answer" : (*a)->ok() ? "ok" : std::string{to_string((*a)->error().code)};
+  }
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(the_cache_writer, cache_alone)
+
+BOOST_AUTO_TEST_CASE(refuses_an_older_fence_and_an_older_epoch) {
+  const auto first = claim("a", "uid", 2);
+  const auto second = claim("a", "uid", 2);
+  BOOST_TEST(second.fence > first.fence);
+  BOOST_TEST(code(apply(first)) == "stale");
+  BOOST_TEST(code(apply(second)) == "ok");
+  BOOST_TEST(to_string(get_failure<store::repository_claim>(cache_actor, msg::claim_repository{key("a"), "uid", 1, nullptr}).code) == "stale");
+}
+
+BOOST_AUTO_TEST_CASE(says_of_a_full_disk_that_it_is_unavailable_and_lives_on) {
+  const auto c = claim("a");
+  cache.failing["apply_delta"] = {ec::unavailable, "no space left on device", {}, {}, {}};
+  BOOST_TEST(code(apply(c)) == "unavailable");
+  cache.failing.clear();
+  BOOST_TEST(code(apply(c)) == "ok");
+  BOOST_TEST(cache.opened == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_cache_is_opened_anew_and_old_claims_are_stale) {
+  const auto c = claim("a");
+  cache.damaged = true;
+  BOOST_TEST(code(apply(c)) == "stale");
+  BOOST_TEST(code(apply(c)) == "stale"); // the new file knows nothing of it
+  BOOST_TEST(cache.opened == 2U);
+  BOOST_TEST(code(apply(claim("a"))) == "ok");
+  BOOST_TEST(alive(cache_actor));
+}
+
+BOOST_AUTO_TEST_CASE(that_cannot_be_opened_anew_is_tried_with_each_request) {
+  const auto c = claim("a");
+  cache.damaged = true;
+  cache.failing["reopen"] = {ec::unavailable, "no space left on device", {}, {}, {}};
+  BOOST_TEST(code(apply(c)) == "stale");
+  BOOST_TEST(code(apply(c)) == "unavailable");
+  cache.failing.clear();
+  BOOST_TEST(code(apply(claim("a"))) == "ok");
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_cache_is_rebuilt_from_the_remotes) {
+  git.publish(url, "main", "app", 1);
+  list({an_object("a"), an_object("b")});
+  BOOST_TEST(cached("a").size() == 2U);
+  cache.damaged = true;
+  git.publish(url, "main", "app", 2);
+  advance(10min);
+  advance_until([&] { return ready("a") && ready("b") && cached("a").size() == 3 && cached("b").size() == 3; }, 1min);
+}
+
+BOOST_AUTO_TEST_CASE(lets_go_of_the_gate_when_contents_are_stored_and_when_they_are_not) {
+  const auto gate = std::make_shared<msg::content_gate>(1);
+  const cancel_token cancel;
+  failure why;
+  BOOST_REQUIRE(gate->acquire(cancel, why));
+  tell(cache_actor, msg::store_contents{std::make_shared<const store::content_batch>(), gate});
+  BOOST_TEST(gate->drain(cancel, why));
+  BOOST_REQUIRE(gate->acquire(cancel, why));
+  cache.failing["put_contents"] = {ec::unavailable, "no space left on device", {}, {}, {}};
+  tell(cache_actor, msg::store_contents{std::make_shared<const store::content_batch>(), gate});
+  BOOST_TEST(!gate->drain(cancel, why)); // at once, not at the deadline
+  BOOST_TEST(to_string(why.code) == "unavailable");
+  BOOST_TEST(!gate->acquire(cancel, why));
+}
+
+BOOST_AUTO_TEST_CASE(closing_twice_is_no_error) {
+  const auto c = claim("a");
+  BOOST_TEST(get<bool>(cache_actor, msg::close_rows{c}));
+  BOOST_TEST(get<bool>(cache_actor, msg::close_rows{c}));
+}
+
+BOOST_AUTO_TEST_CASE(sweeps_at_intervals_whatever_happens) {
+  claim("a");
+  cache.failing["sweep"] = {ec::unavailable, "busy", {}, {}, {}};
+  advance(11min);
+  BOOST_TEST(alive(cache_actor));
+  cache.damaged = true;
+  advance(20min); // found by one sweep, mended before the next
+  BOOST_TEST(cache.opened == 2U);
+  BOOST_TEST(!cache.damaged);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
