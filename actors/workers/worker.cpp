@@ -16,6 +16,14 @@ namespace {
 /// A job that read this much leaves a heap full of holes.
 constexpr std::uint64_t many_objects = 1'000;
 
+/// Large blocks get pages of their own, whatever sizes were freed before, and threads share two heaps: what a job leaves behind can then be given back.
+void settle_allocator() {
+#ifdef __GLIBC__
+  static const bool done = mallopt(M_ARENA_MAX, 2) != 0 && mallopt(M_MMAP_THRESHOLD, 256 << 10) != 0 && mallopt(M_TRIM_THRESHOLD, 1 << 20) != 0;
+  static_cast<void>(done);
+#endif
+}
+
 /// Gives memory back that the allocator would keep for this thread.
 void release_memory(const result<msg::job_result>& outcome) {
 #ifdef __GLIBC__
@@ -30,6 +38,7 @@ void release_memory(const result<msg::job_result>& outcome) {
 
 worker_actor::behavior_type worker(worker_actor::stateful_pointer<worker_state> self, worker_deps deps) {
   install_default_handlers(self, worker_state::name);
+  settle_allocator();
   self->state.deps = std::move(deps);
   self->state.cell = self->state.deps.env.cells->add(self->state.deps.kind, self->state.deps.key);
   return {
