@@ -99,6 +99,20 @@ class Api(Case):
         self.assertEqual(deleted["object"]["metadata"]["name"], "r.a.b.v2")
         self.assertGreater(int(deleted["object"]["metadata"]["resourceVersion"]), int(begin))
 
+    def test_a_watch_goes_on_after_a_restart(self):
+        begin = json.loads(self.running.http(REVISIONS)[1])["metadata"]["resourceVersion"]
+        self.remote.publish("a/b", 2)
+        self.running.cli("sync", "r", "--wait")
+        self.running.kill()
+        again = self.daemon()
+        events = again.events(f"{REVISIONS}?watch=true&resourceVersion={begin}")
+        self.addCleanup(events.close)
+        seen = {}
+        while len(seen) < 3:
+            event = next(events)
+            seen[event["object"]["metadata"]["name"]] = event["type"]
+        self.assertEqual(seen, {"r.a.b.v2": "ADDED", "r.a.b.v1": "MODIFIED", "r.a.b.main": "MODIFIED"})
+
     def test_a_position_of_another_life_is_gone(self):
         status, text = self.running.http(f"{REVISIONS}?watch=true&resourceVersion=1")
         self.assertTrue(status == 410 or '"code":410' in text.replace(" ", ""), (status, text[:500]))
