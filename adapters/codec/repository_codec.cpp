@@ -132,12 +132,24 @@ struct userinfo {
   bool password = false;
 };
 
+/// True when what should be a port is none: of `user:pa/ss@host`, whose password holds a slash, a reader of URLs sees `user:pa`.
+bool no_port(std::string_view authority) {
+  const auto colon = authority.rfind(':');
+  if (colon == std::string_view::npos || authority.ends_with(']'))
+    return false;
+  const auto port = authority.substr(colon + 1);
+  return port.find_first_not_of("0123456789") != std::string_view::npos;
+}
+
 /// Userinfo of `scheme://user:password@host/...` or of `user@host:path`.
 std::optional<userinfo> find_userinfo(std::string_view url) {
   const auto scheme = url.find("://");
   const std::size_t begin = scheme == std::string_view::npos ? 0 : scheme + 3;
   const auto authority = url.substr(begin, url.find_first_of("/?#", begin) - begin);
   const auto at = authority.rfind('@');
+  if (at == std::string_view::npos && scheme != std::string_view::npos && no_port(authority))
+    if (const auto last = url.rfind('@'); last != std::string_view::npos && last > begin)
+      return userinfo{begin, last, true};
   if (at == std::string_view::npos)
     return std::nullopt;
   return userinfo{begin, begin + at, authority.substr(0, at).find(':') != std::string_view::npos};
@@ -145,9 +157,10 @@ std::optional<userinfo> find_userinfo(std::string_view url) {
 
 /// The URL without what could be a secret: userinfo, query and fragment.
 std::string shown_url(std::string_view url) {
-  std::string out{url.substr(0, url.find_first_of("?#"))};
+  std::string out{url};
   if (const auto info = find_userinfo(out))
     out.replace(info->begin, info->end - info->begin, "***");
+  out.resize(std::min(out.size(), out.find_first_of("?#")));
   return shorten(out);
 }
 

@@ -160,7 +160,7 @@ BOOST_AUTO_TEST_CASE(metadata_rules) {
 }
 
 BOOST_AUTO_TEST_CASE(no_password_is_echoed) {
-  for (const char* url : {"https://user:s3cr3t@example.com/a.git", "https://s3cr3t@example.com/a.git", "http://u:s3cr3t@[::1]:8080/a?x=s3cr3t",
+  for (const char* url : {"https://user:s3/s3cr3t@example.com/a.git", "https://user:s3?s3cr3t@example.com/a.git", "https://user:s3cr3t@example.com/a.git", "https://s3cr3t@example.com/a.git", "http://u:s3cr3t@[::1]:8080/a?x=s3cr3t",
                           "ssh://git:s3cr3t@example.com/a", "https://u:s3@cr3t@example.com/a"}) {
     const auto r = decode(repository(git({{"repo", url}})));
     BOOST_TEST_CONTEXT(url) {
