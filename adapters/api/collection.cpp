@@ -5,14 +5,18 @@ namespace {
 
 constexpr std::size_t max_idle_readers = 8;
 
+bool outdated(const store::package_cache_reader& reader) { return reader.outdated(); }
+bool outdated(const store::object_store_reader&) { return false; } // its file is never replaced while the daemon runs
+
 /// A shared pointer whose deleter puts the reader back. The pool outlives every lease: requests end before the server does.
 template <class Reader, class Open>
 std::shared_ptr<Reader> lease(std::mutex& mutex, std::vector<std::unique_ptr<Reader>>& idle, const Open& open) {
   std::unique_ptr<Reader> reader;
   {
     const std::lock_guard lock{mutex};
-    if (!idle.empty()) {
-      reader = std::move(idle.back());
+    while (!reader && !idle.empty()) {
+      if (!outdated(*idle.back()))
+        reader = std::move(idle.back());
       idle.pop_back();
     }
   }

@@ -62,6 +62,8 @@ public:
   /// position is from the future.
   virtual result<std::vector<feed_entry>> feed_after(std::int64_t position, std::size_t limit) = 0;
   virtual result<std::int64_t> feed_position() = 0;
+  /// True when another file has taken the place of the one that is read (a damaged cache was moved aside): open a new reader.
+  [[nodiscard]] virtual bool outdated() const { return false; }
 };
 
 /// Write side: every mutation, in transactions. Used by one thread (the cache writer). All calls block on disk.

@@ -4,6 +4,7 @@
 #include "adapters/store/sqlite_package_cache.hpp"
 #include "adapters/store/state_rows.hpp"
 
+#include <sys/stat.h>
 #include <unordered_set>
 
 namespace veranda::store {
@@ -45,9 +46,19 @@ std::string listing(const revision_query& wanted) {
   return sql + " ORDER BY r.ns, r.name";
 }
 
+/// Device and inode; zeros when there is no file.
+using file_identity = std::pair<std::uint64_t, std::uint64_t>;
+
+file_identity identity_of(const std::filesystem::path& file) {
+  struct stat found {};
+  if (::stat(file.c_str(), &found) != 0)
+    return {};
+  return {found.st_dev, found.st_ino};
+}
+
 class sqlite_package_cache_reader final : public package_cache_reader {
 public:
-  explicit sqlite_package_cache_reader(std::unique_ptr<connection> db) : db_(std::move(db)) {}
+  sqlite_package_cache_reader(std::unique_ptr<connection> db, file_identity file) : db_(std::move(db)), file_(file) {}
 
   result<std::vector<snapshot_entry>> snapshot(const std::string& uid) override {
     return guarded([&] {
@@ -155,15 +166,19 @@ public:
     return guarded([&] { return position_of(*db_); });
   }
 
+  [[nodiscard]] bool outdated() const override { return identity_of(db_->file()) != file_; }
+
 private:
   std::unique_ptr<connection> db_;
+  file_identity file_;
 };
 
 } // namespace
 
 result<std::unique_ptr<package_cache_reader>> open_package_cache_reader(const std::filesystem::path& file) {
   return guarded([&]() -> std::unique_ptr<package_cache_reader> {
-    return std::make_unique<sqlite_package_cache_reader>(sqlite::open_for_reading(file, package_schema));
+    const auto before = identity_of(file); // replaced from here on: outdated at once, never taken for the new one
+    return std::make_unique<sqlite_package_cache_reader>(sqlite::open_for_reading(file, package_schema), before);
   });
 }
 

@@ -146,3 +146,16 @@ BOOST_FIXTURE_TEST_CASE(resources_hold_the_files_and_name_what_is_no_text, serve
   BOOST_TEST(get("packages/repo.apps.p7")["spec"]["packageName"] == "apps/p7");
   BOOST_TEST(get("packages/repo.apps.p8")["reason"] == "NotFound");
 }
+
+BOOST_FIXTURE_TEST_CASE(a_cache_that_was_moved_aside_is_served_no_more, served_cache) {
+  add(1, 3);
+  BOOST_TEST(get("packagerevisions")["items"].size() == 3U); // its reader is kept for the next request
+  cache.reset();
+  const auto file = scratch / "packages.db";
+  test::value(store::move_aside(file, std::chrono::system_clock::now()));
+  cache = test::value(store::open_package_cache(file, [] { return std::chrono::system_clock::now(); }, feed_kept));
+  BOOST_TEST(get("packagerevisions")["items"].empty());
+  claim = test::value(cache->claim({"default", "repo"}, "uid-1", 2));
+  add(7, 7);
+  BOOST_TEST(name_of(get("packagerevisions")["items"][0]) == "repo.apps.p7.v1");
+}
