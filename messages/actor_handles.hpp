@@ -65,7 +65,7 @@ using repository_actor = caf::typed_actor<
 /// The desired set of this node and the repositories that serve it.
 using supervisor_actor = caf::typed_actor<
   caf::reacts_to<msg::repositories_listed>, caf::reacts_to<msg::repository_changed>, caf::reacts_to<msg::secret_changed>,
-  caf::reacts_to<msg::first_sync_finished>, caf::reacts_to<msg::repository_closed>,
+  caf::reacts_to<msg::first_sync_finished>,
   caf::replies_to<msg::await_first_syncs>::with<msg::first_syncs>,
   caf::replies_to<object_key, msg::get_state>::with<msg::repository_state_view>, // forwarded to the repository
   caf::reacts_to<msg::restart_due>, caf::reacts_to<msg::consistency_due>, caf::reacts_to<msg::conflicts_due>>; // INTERNAL timers

@@ -61,10 +61,6 @@ struct first_sync_finished {
   object_key key;
   bool ok = false;
 };
-/// A repository has removed its rows and ends.
-struct repository_closed {
-  object_key key;
-};
 /// INTERNAL timers.
 struct restart_due {
   object_key key;
@@ -290,7 +286,6 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::continue_reading)
 VERANDA_LOCAL_MESSAGE(veranda::msg::await_first_syncs)
 VERANDA_LOCAL_MESSAGE(veranda::msg::first_syncs)
 VERANDA_LOCAL_MESSAGE(veranda::msg::first_sync_finished)
-VERANDA_LOCAL_MESSAGE(veranda::msg::repository_closed)
 VERANDA_LOCAL_MESSAGE(veranda::msg::restart_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::consistency_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::conflicts_due)

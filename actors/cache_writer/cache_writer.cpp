@@ -15,9 +15,10 @@ using self_ptr = cache_writer_actor::stateful_pointer<cache_writer_state>;
 /// The opened cache, opening it when it is not.
 result<store::package_cache*> opened(cache_writer_state& st) {
   if (!st.cache) {
-    auto cache = st.deps.open();
+    auto cache = st.deps.open(st.damaged);
     if (!cache)
       return cache.error();
+    st.damaged = false;
     st.cache = std::move(*cache);
   }
   return st.cache.get();
@@ -35,7 +36,7 @@ auto on_cache(self_ptr self, const char* what, Operation operation) -> decltype(
   auto outcome = operation(**cache);
   st.deps.env.telemetry->cache_transaction(outcome.ok(), std::chrono::steady_clock::now() - began);
   if (!outcome && outcome.error().code == ec::corrupt_cache) {
-    ++st.damaged;
+    st.damaged = true;
     log::error(kind, "the package cache is damaged; it is moved aside and rebuilt from the remotes", {{"err", describe(outcome.error())}});
     st.cell->set_last_error(describe(outcome.error()));
     st.cache.reset();
@@ -45,8 +46,14 @@ auto on_cache(self_ptr self, const char* what, Operation operation) -> decltype(
   }
   if (!outcome)
     st.cell->set_last_error(describe(outcome.error()));
-  else if (st.deps.committed)
-    st.deps.committed();
+  return outcome;
+}
+
+/// Tells readers that what they see has changed.
+template <class Outcome>
+Outcome announced(self_ptr self, Outcome outcome) {
+  if (outcome && self->state.deps.committed)
+    self->state.deps.committed();
   return outcome;
 }
 
@@ -92,17 +99,17 @@ cache_writer_actor::behavior_type cache_writer(self_ptr self, cache_writer_deps 
       return answer(on_cache(self, "claim", [&](store::package_cache& cache) { return claim_and_open(cache, m); }));
     },
     [self](const msg::open_repository& m) {
-      return answer(on_cache(self, "open", [&](store::package_cache& cache) { return cache.open(m.claim, *m.spec); }));
+      return answer(announced(self, on_cache(self, "open", [&](store::package_cache& cache) { return cache.open(m.claim, *m.spec); })));
     },
     [self](const msg::apply_delta& m) {
-      return answer(on_cache(self, "apply_delta",
-                             [&](store::package_cache& cache) { return cache.apply_delta(m.claim, *m.delta, m.state); }));
+      return answer(announced(self, on_cache(self, "apply_delta",
+                                             [&](store::package_cache& cache) { return cache.apply_delta(m.claim, *m.delta, m.state); })));
     },
     [self](const msg::put_state& m) {
       return answer(on_cache(self, "put_state", [&](store::package_cache& cache) { return cache.put_state(m.claim, m.state); }));
     },
     [self](const msg::close_rows& m) {
-      return answer(on_cache(self, "close", [&](store::package_cache& cache) { return cache.close(m.claim); }));
+      return answer(announced(self, on_cache(self, "close", [&](store::package_cache& cache) { return cache.close(m.claim); })));
     },
     [self](const msg::get_states&) -> caf::result<msg::states_ptr> {
       const handling h{*self->state.cell, "get_states", self->mailbox().size()};

@@ -9,8 +9,8 @@ namespace veranda {
 
 struct cache_writer_deps {
   runtime_env env;
-  /// Opens the cache; a damaged file is moved aside first. Called at start and again after damage.
-  std::function<result<std::unique_ptr<store::package_cache>>()> open;
+  /// Opens the cache. `damaged`: an operation found the file damaged, so it is moved aside first; otherwise only when it cannot be opened for that.
+  std::function<result<std::unique_ptr<store::package_cache>>(bool damaged)> open;
   /// Durable states of every repository, read on this actor's thread. A damaged or absent file answers none.
   std::function<result<std::vector<durable_state>>()> read_states;
   /// Called after every transaction that readers may want to see. Thread safe, quick.
@@ -25,11 +25,11 @@ struct cache_writer_state {
   cache_writer_deps deps;
   std::unique_ptr<store::package_cache> cache;
   cell_ptr cell;
-  std::uint64_t damaged = 0;
+  bool damaged = false; ///< what was open is not to be opened again
 };
 
-/// Serialises all mutation of the package cache (`cache_writer_actor`). Blocks on disk: spawn detached. Damage of the file is an answer (`unavailable`, and the file is
-/// moved aside), never the end of this actor.
+/// Serialises all mutation of the package cache (`cache_writer_actor`). Blocks on disk: spawn detached. Damage of the file is an answer (`stale`: the claims of the old
+/// file mean nothing in the new one, which is rebuilt from the remotes), never the end of this actor.
 cache_writer_actor::behavior_type cache_writer(cache_writer_actor::stateful_pointer<cache_writer_state> self, cache_writer_deps deps);
 
 } // namespace veranda

@@ -131,12 +131,12 @@ void start_listing(self_ptr self) {
 
 caf::result<msg::listing_ptr> on_get_listing(self_ptr self, const msg::get_listing& m) {
   auto& st = self->state;
+  if (!st.members.contains(m.uid))
+    return to_error({ec::cancelled, "the repository has left this remote", {}, {}, {}});
   remote_state::waiter w{m, self->make_response_promise<msg::listing_ptr>()};
   auto promise = w.promise;
   if (serve_from_last(st, w))
     return promise;
-  if (!st.members.contains(m.uid))
-    return to_error({ec::cancelled, "the repository has left this remote", {}, {}, {}});
   if (st.listing && st.listing_began >= m.not_before && covers(st, st.listing_branches, m.uid)) {
     st.waiters.push_back(std::move(w));
   } else {
@@ -151,8 +151,19 @@ caf::result<msg::listing_ptr> on_get_listing(self_ptr self, const msg::get_listi
 
 void job_ended(self_ptr self) {
   self->state.mirror_busy = false;
+  self->state.job = nullptr;
   next_job(self);
   show(self->state);
+}
+
+/// Nobody waits for an answer from a remote that ends.
+void refuse_all(remote_state& st) {
+  const auto gone = to_error({ec::cancelled, "the repository has left this remote", {}, {}, {}});
+  for (auto* list : {&st.waiters, &st.next_waiters})
+    for (auto& w : *list)
+      w.promise.deliver(gone);
+  for (auto& s : st.syncs)
+    s.promise.deliver(gone);
 }
 
 /// The last repository has left: the mirror goes, and this actor with it unless somebody joined meanwhile.
@@ -163,13 +174,16 @@ void remove_mirror(self_ptr self) {
   job.kind = msg::job_kind::remove_mirror;
   job.remote = st.deps.identity;
   job.mirror = st.deps.mirror.string();
-  job.cancel = std::make_shared<cancel_token>();
+  job.cancel = st.job = std::make_shared<cancel_token>();
   auto done = [self] {
     self->state.mirror_busy = false;
-    if (self->state.members.empty())
-      self->quit();
-    else
+    self->state.job = nullptr;
+    if (!self->state.members.empty()) {
       next_job(self);
+      return;
+    }
+    refuse_all(self->state);
+    self->quit();
   };
   self->request(st.deps.pool, st.deps.job_timeout, std::move(job))
     .then([done](const msg::job_result&) { done(); },
@@ -197,7 +211,7 @@ void next_job(self_ptr self) {
   job.remote = st.deps.identity;
   job.mirror = st.deps.mirror.string();
   job.mirror_target = std::make_shared<const ref_table>(logic::mirrored_refs(*next.order.target, branches_of(st)));
-  job.cancel = next.order.cancel;
+  job.cancel = st.job = next.order.cancel;
   job.sync = std::move(next.order);
   auto promise = next.promise;
   self->request(st.deps.pool, st.deps.job_timeout, std::move(job))
@@ -213,6 +227,11 @@ void next_job(self_ptr self) {
 }
 
 } // namespace
+
+remote_state::~remote_state() {
+  if (job)
+    job->stop = true;
+}
 
 remote_actor::behavior_type remote(self_ptr self, remote_deps deps) {
   install_default_handlers(self, remote_state::name);
@@ -238,6 +257,8 @@ remote_actor::behavior_type remote(self_ptr self, remote_deps deps) {
     },
     [self](const msg::run_sync& m) -> caf::result<msg::sync_result_ptr> {
       const handling h{*self->state.cell, "run_sync", self->mailbox().size()};
+      if (!self->state.members.contains(m.uid))
+        return to_error({ec::cancelled, "the repository has left this remote", {}, {}, {}});
       auto promise = self->make_response_promise<msg::sync_result_ptr>();
       self->state.syncs.push_back({m, promise});
       next_job(self);

@@ -20,11 +20,12 @@ struct remote_deps {
   worker_pool_actor listers; ///< listings by a child process
   worker_pool_actor pool;
   std::chrono::milliseconds listing_timeout{30'000};
-  std::chrono::milliseconds job_timeout{20 * 60'000}; ///< a sync's own deadline is shorter and in its token
+  std::chrono::milliseconds job_timeout{std::chrono::hours{24}}; ///< with the wait in the queue; the work itself has the pool's deadline
 };
 
 struct remote_state {
   static constexpr const char* name = "remote";
+  ~remote_state(); ///< stops the job on the mirror, whatever ended the actor: its successor starts others
 
   struct waiter {
     msg::get_listing wanted;
@@ -53,6 +54,7 @@ struct remote_state {
   std::weak_ptr<const ref_table> last_table;
 
   bool mirror_busy = false;
+  cancel_token_ptr job; ///< of the job on the mirror
   std::deque<waiting_sync> syncs;
 };
 

@@ -1,6 +1,7 @@
 #include "actors/repository/repository.hpp"
 
 #include "actors/common/guard.hpp"
+#include "actors/logic/condition_builder.hpp"
 #include "actors/logic/discovery/discovery.hpp"
 #include "actors/repository/sync_log.hpp"
 
@@ -18,10 +19,12 @@ using self_ptr = repository_actor::stateful_pointer<repository_state>;
 
 constexpr std::chrono::seconds listing_reuse{5};  ///< a listing this old still serves what is not urgent
 constexpr std::chrono::seconds longest_wait{60};  ///< wall-clock waits are sliced
+constexpr std::chrono::minutes queue_patience{24 * 60}; ///< a sync's deadline begins with its work: until then it waits its turn
 
 void apply_effects(self_ptr self, const logic::effects& e);
 void finish(self_ptr self, logic::sync_outcome outcome);
 void close_if_idle(self_ptr self);
+void refuse_callers(repository_state& st, const std::string& why);
 
 wall_time wall_now(const repository_state& st) { return st.deps.env.wall_now(); }
 
@@ -30,6 +33,7 @@ std::shared_ptr<const repository_spec> shared_spec(const repository_object_ptr& 
 
 void stop_as_stale(self_ptr self, const failure& why) {
   log::warn(kind, "the rows of this repository belong to a newer owner; stopping", {{"key", to_string(self->state.key)}, {"err", describe(why)}});
+  refuse_callers(self->state, why.what);
   self->quit(to_error(why));
 }
 
@@ -53,6 +57,10 @@ void persist(self_ptr self) {
   auto& st = self->state;
   if (!st.claim || st.closing)
     return;
+  if (st.running && st.running->applying) { // it would overtake what the transaction under way makes true
+    st.running->persist_later = true;
+    return;
+  }
   self->request(st.deps.cache, st.deps.store_timeout, msg::put_state{*st.claim, st.machine->durable()})
     .then([](bool) {},
           [self](caf::error& e) {
@@ -67,12 +75,12 @@ void persist(self_ptr self) {
 void arm(self_ptr self) {
   auto& st = self->state;
   const auto due = st.machine->next_due();
+  st.deps.env.telemetry->repository_next_sync(st.key, st.machine->planned().at);
   if (!due) {
     st.cell->disarm_timer("next");
     return;
   }
   st.cell->arm_timer("next", *due);
-  st.deps.env.telemetry->repository_next_sync(st.key, st.machine->planned().at);
   const auto now = wall_now(st);
   const auto wait = std::clamp(std::chrono::duration_cast<std::chrono::milliseconds>(*due - now) + std::chrono::milliseconds{1},
                                std::chrono::milliseconds{1}, std::chrono::milliseconds{longest_wait});
@@ -108,6 +116,7 @@ void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
   outcome.stats = synced->delta.stats;
   outcome.bad = synced->delta.bad;
   outcome.note = synced->note;
+  run.applying = true;
   st.cell->set_detail("phase", "applying");
   msg::apply_delta apply{*st.claim, {synced, &synced->delta}, st.machine->durable_after(outcome, wall_now(st))};
   self->request(st.deps.cache, st.deps.store_timeout, std::move(apply))
@@ -120,17 +129,23 @@ void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
         state.deps.env.telemetry->delta_applied(synced->delta);
         state.deps.env.telemetry->feed_position(applied.position);
         outcome.bad.insert(outcome.bad.end(), applied.rejected.begin(), applied.rejected.end());
+        outcome.stats.revisions = applied.revisions;
+        outcome.stats.packages = applied.packages;
+        const bool owed = state.running->persist_later || !applied.rejected.empty(); // what the transaction could not know
         state.known_digest = state.running->listing_digest;
         state.known_spec = *state.running->spec;
         finish(self, std::move(outcome));
+        if (owed)
+          persist(self);
       },
       [self, id = outcome.sync_id](caf::error& e) {
         if (superseded(self->state, id))
           return;
         const auto why = to_failure(e);
-        finish(self, failed(self->state, why));
         if (why.code == ec::stale)
           stop_as_stale(self, why);
+        else
+          finish(self, failed(self->state, why));
       });
 }
 
@@ -140,7 +155,7 @@ void run_on_mirror(self_ptr self, ref_table_ptr refs) {
   st.cell->set_detail("phase", "syncing");
   msg::run_sync order{run.order.sync_id, st.key,    st.uid, run.spec, std::move(refs), run.basis,
                       run.order.cause == sync_cause::user, run.order.full, run.cancel};
-  self->request(st.applied.remote, st.deps.sync_deadline + std::chrono::seconds{30}, std::move(order))
+  self->request(st.applied.remote, queue_patience, std::move(order))
     .then(
       [self, id = run.order.sync_id](const msg::sync_result_ptr& synced) {
         if (!superseded(self->state, id))
@@ -189,7 +204,6 @@ void on_listing(self_ptr self, const git::listing& listed) {
     finish(self, unchanged(st));
     return;
   }
-  run.changes = true;
   if (said.publish)
     publish(self);
   run_on_mirror(self, listed.refs);
@@ -201,7 +215,6 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
   run.order = order;
   run.spec = shared_spec(st.applied.object);
   run.cancel = std::make_shared<cancel_token>();
-  run.cancel->deadline = std::chrono::steady_clock::now() + st.deps.sync_deadline;
   run.began = self->clock().now();
   run.started = wall_now(st);
   st.running = std::move(run);
@@ -231,8 +244,14 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
 
 // -- the end of a sync ---------------------------------------------------------------------------
 
+/// Whoever asked before this sync began is answered by it, unless it was stopped for one that follows.
 void answer_callers(self_ptr self, const logic::sync_outcome& outcome) {
   auto& st = self->state;
+  if (outcome.error && class_of(outcome.error->code) == error_class::stop && !st.closing) {
+    for (auto& caller : st.callers)
+      caller.served_by_next = false;
+    return;
+  }
   std::vector<repository_state::waiting_caller> later;
   for (auto& caller : st.callers) {
     if (caller.served_by_next) {
@@ -245,22 +264,43 @@ void answer_callers(self_ptr self, const logic::sync_outcome& outcome) {
   st.callers = std::move(later);
 }
 
+void refuse_callers(repository_state& st, const std::string& why) {
+  for (auto& caller : std::exchange(st.callers, {}))
+    caller.promise.deliver(msg::sync_done{false, false, "no sync was started: " + why, {}});
+}
+
 /// Callers whose sync will not come (suspended, invalid) are told so.
 void refuse_callers_without_sync(self_ptr self) {
   auto& st = self->state;
-  if (st.running || st.machine->syncing())
-    return;
-  for (auto& caller : st.callers)
-    caller.promise.deliver(msg::sync_done{false, false, "no sync was started: " + st.machine->planned().cause, {}});
-  st.callers.clear();
+  if (!st.running && !st.machine->next_due())
+    refuse_callers(st, st.machine->planned().cause);
 }
 
+/// The first end of a sync, and the first good one: it ends a series of restarts.
 void report_first(self_ptr self, bool ok) {
   auto& st = self->state;
-  if (st.first_reported)
+  if (st.first_good || (st.first_reported && !ok))
     return;
   st.first_reported = true;
+  st.first_good = ok;
   self->send(st.deps.supervisor, msg::first_sync_finished{st.key, ok});
+}
+
+/// An object that may not be synced has had its first sync: nothing is to be waited for.
+void report_when_blocked(self_ptr self) {
+  auto& st = self->state;
+  if (!st.running && !st.machine->next_due())
+    report_first(self, !logic::spec_failure(*st.applied.object));
+}
+
+/// A sync that is redone at once, was stopped or waits for a place in the queue is no first sync yet.
+void report_end(self_ptr self, const std::optional<failure>& error) {
+  if (!error)
+    report_first(self, true);
+  else if (!self->state.running && class_of(error->code) != error_class::stop && error->code != ec::overloaded)
+    report_first(self, false);
+  else
+    report_when_blocked(self);
 }
 
 void finish(self_ptr self, logic::sync_outcome outcome) {
@@ -279,24 +319,31 @@ void finish(self_ptr self, logic::sync_outcome outcome) {
     close_if_idle(self);
     return;
   }
-  const bool stopped = outcome.error && class_of(outcome.error->code) == error_class::stop;
   apply_effects(self, effects);
-  if (!stopped)
-    report_first(self, !outcome.error);
+  refuse_callers_without_sync(self);
+  report_end(self, outcome.error);
+}
+
+/// Ends the running sync at once, without waiting for whoever works on it: a late answer finds itself superseded. Only a transaction that is under way is waited for.
+void cancel_running(self_ptr self, const char* why) {
+  auto& run = *self->state.running;
+  run.cancel->stop = true;
+  if (!run.applying)
+    finish(self, failed(self->state, {ec::cancelled, why, {}, {}, {}}));
 }
 
 void apply_effects(self_ptr self, const logic::effects& e) {
   auto& st = self->state;
   for (const auto& line : e.log)
     log_line(st, line);
-  if (e.cancel_running && st.running)
-    st.running->cancel->stop = true;
   if (e.persist)
     persist(self);
   if (e.publish)
     publish(self);
   if (e.start && !st.running)
     begin_sync(self, *e.start);
+  else if (e.cancel_running && st.running)
+    cancel_running(self, "the sync was stopped");
   arm(self);
 }
 
@@ -314,7 +361,6 @@ void close_if_idle(self_ptr self) {
     .then(
       [self](bool) {
         log::info(kind, "repository closed, its rows are removed", {{"key", to_string(self->state.key)}});
-        self->send(self->state.deps.supervisor, msg::repository_closed{self->state.key});
         self->quit();
       },
       [self](caf::error& e) {
@@ -331,28 +377,47 @@ void first_object(self_ptr self) {
   auto& st = self->state;
   st.machine->restore_status(st.applied.object->status);
   apply_effects(self, st.machine->on_object(*st.applied.object, wall_now(st)));
-  if (!st.machine->syncing()) // suspended, invalid: nothing to wait for
-    report_first(self, st.applied.object->problems.empty());
+  refuse_callers_without_sync(self);
+  report_when_blocked(self);
+}
+
+/// Readers see the spec's fields through the cache. What could not be stored is stored with the next word from the supervisor.
+void open_with_spec(self_ptr self) {
+  auto& st = self->state;
+  const auto object = st.applied.object;
+  if (st.opened && *st.opened == object->spec)
+    return;
+  self->request(st.deps.cache, st.deps.store_timeout, msg::open_repository{*st.claim, shared_spec(object)})
+    .then([self, object](bool) { self->state.opened = object->spec; },
+          [self](caf::error& e) {
+            const auto why = to_failure(e);
+            if (why.code == ec::stale)
+              stop_as_stale(self, why);
+            else
+              log::warn(kind, "the changed spec could not be stored", {{"key", to_string(self->state.key)}, {"err", describe(why)}});
+          });
 }
 
 void claim(self_ptr self) {
   auto& st = self->state;
   st.claiming = true;
   st.cell->set_detail("phase", "claiming");
-  msg::claim_repository wanted{st.key, st.uid, st.deps.epoch, shared_spec(st.applied.object)};
-  self->request(st.deps.cache, st.deps.store_timeout, std::move(wanted))
+  const auto object = st.applied.object;
+  self->request(st.deps.cache, st.deps.store_timeout, msg::claim_repository{st.key, st.uid, st.deps.epoch, shared_spec(object)})
     .then(
-      [self](const store::repository_claim& claimed) {
+      [self, object](const store::repository_claim& claimed) {
         auto& state = self->state;
         state.claiming = false;
-        const bool first = !state.claim;
         state.claim = claimed;
+        state.opened = object->spec;
         state.machine->set_fence(claimed.fence);
         state.cell->set_detail("phase", "");
-        if (state.closing)
+        if (state.closing) {
           close_if_idle(self);
-        else if (first)
-          first_object(self);
+          return;
+        }
+        open_with_spec(self); // it may have changed meanwhile
+        first_object(self);
       },
       [self](caf::error& e) {
         auto& state = self->state;
@@ -364,36 +429,27 @@ void claim(self_ptr self) {
       });
 }
 
-void open_with_new_spec(self_ptr self) {
-  auto& st = self->state;
-  self->request(st.deps.cache, st.deps.store_timeout,
-                msg::open_repository{*st.claim, shared_spec(st.applied.object)})
-    .then([](bool) {},
-          [self](caf::error& e) {
-            const auto why = to_failure(e);
-            if (why.code == ec::stale)
-              stop_as_stale(self, why);
-            else
-              log::warn(kind, "the changed spec could not be stored", {{"key", to_string(self->state.key)}, {"err", describe(why)}});
-          });
-}
-
 void on_apply_object(self_ptr self, const apply_object& m) {
   auto& st = self->state;
-  const bool spec_changed = !(m.object->spec == spec_of(st));
+  const bool remote_restarted = st.applied.remote && m.remote && m.remote_name == st.applied.remote_name && m.remote != st.applied.remote;
   st.applied = m;
   if (!st.claim || st.closing)
     return; // the claim's continuation gives the machine its first object
-  if (spec_changed)
-    open_with_new_spec(self);
+  open_with_spec(self);
+  if (remote_restarted && st.running) // what was asked of the one that ended is never answered
+    cancel_running(self, "the remote's actor was started again");
   apply_effects(self, st.machine->on_object(*m.object, wall_now(st)));
+  refuse_callers_without_sync(self);
+  report_when_blocked(self);
 }
 
 caf::result<msg::sync_done> on_sync_now(self_ptr self, const msg::sync_now& m) {
   auto& st = self->state;
   auto promise = self->make_response_promise<msg::sync_done>();
   st.callers.push_back({st.running.has_value(), promise});
-  if (!st.claim)
+  if (st.closing)
+    refuse_callers(st, "the repository is being removed");
+  if (!st.claim || st.closing)
     return promise; // the first sync serves
   apply_effects(self, st.machine->on_trigger(m.cause, m.full, wall_now(st)));
   refuse_callers_without_sync(self);
@@ -407,6 +463,11 @@ void on_wake(self_ptr self) {
 
 } // namespace
 
+repository_state::~repository_state() {
+  if (running)
+    running->cancel->stop = true;
+}
+
 repository_actor::behavior_type repository(self_ptr self, repository_deps deps, apply_object first, std::optional<durable_state> restored) {
   install_default_handlers(self, kind);
   auto& st = self->state;
@@ -416,11 +477,6 @@ repository_actor::behavior_type repository(self_ptr self, repository_deps deps, 
   st.applied = std::move(first);
   st.cell = st.deps.env.cells->add(kind, to_string(st.key));
   st.machine.emplace(st.deps.machine, st.deps.env.seed ^ std::hash<std::string>{}(st.applied.remote_name), std::move(restored));
-  self->set_exit_handler([self](caf::exit_msg& m) {
-    if (self->state.running)
-      self->state.running->cancel->stop = true;
-    self->quit(m.reason);
-  });
   claim(self);
   return {
     [self](const apply_object& m) {
@@ -446,9 +502,11 @@ repository_actor::behavior_type repository(self_ptr self, repository_deps deps, 
       auto& state = self->state;
       const handling h{*state.cell, "close_repository", self->mailbox().size()};
       state.closing = true;
+      refuse_callers(state, "the repository is being removed");
       if (state.running)
-        state.running->cancel->stop = true;
-      close_if_idle(self);
+        cancel_running(self, "the repository is being removed"); // and then closes
+      else
+        close_if_idle(self);
     },
     [self](const msg::wake_due& m) {
       if (m.epoch != self->state.wake_epoch || self->state.closing)

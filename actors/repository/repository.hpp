@@ -13,7 +13,6 @@ struct repository_deps {
   status_writer_actor status;
   supervisor_actor supervisor;
   std::int64_t epoch = 1;
-  std::chrono::milliseconds sync_deadline{20 * 60'000};
   std::chrono::milliseconds listing_timeout{60'000};
   std::chrono::milliseconds store_timeout{120'000};
   std::chrono::milliseconds claim_retry{2'000};
@@ -21,6 +20,7 @@ struct repository_deps {
 
 struct repository_state {
   static constexpr const char* name = "repository";
+  ~repository_state(); ///< stops what runs, whatever ended the actor
 
   /// A sync that is under way.
   struct running_sync {
@@ -31,7 +31,8 @@ struct repository_state {
     wall_time started{};
     sync_basis basis;
     std::string listing_digest;
-    bool changes = false; ///< the listing differs from the basis
+    bool applying = false;      ///< its transaction is under way: the one thing that is not given up
+    bool persist_later = false; ///< durable state changed meanwhile
   };
   struct waiting_caller {
     bool served_by_next = false; ///< asked while another sync ran: the one after it counts
@@ -45,9 +46,11 @@ struct repository_state {
   std::optional<logic::repository_machine> machine;
   apply_object applied; ///< what the supervisor said last
   std::optional<store::repository_claim> claim;
+  std::optional<repository_spec> opened; ///< as stored in the cache
   bool claiming = false;
   bool closing = false;
   bool first_reported = false;
+  bool first_good = false;
   std::optional<running_sync> running;
   std::vector<waiting_caller> callers;
   std::string known_digest; ///< of the last listing that agreed with the basis

@@ -18,11 +18,8 @@ result<remote_identity> identity_of(const supervisor_state& st, const repository
     return failure{ec::invalid_spec, "the object has no usable git remote", to_string(object.meta.key), {}, {}};
   const auto& git = *object.spec.git;
   auto url = st.deps.canonical_url(git.repo);
-  if (!url) {
-    auto why = url.error();
-    why.what = "\"" + log::scrub(git.repo) + "\": " + why.what;
-    return why;
-  }
+  if (!url)
+    return url.error(); // the field is named; what it holds may be a secret
   remote_identity identity{std::move(*url), {}, {}};
   if (!st.deps.is_local(identity.url) && (!git.secret_ref.empty() || st.deps.has_ca_bundle(object.meta.key.ns))) {
     identity.ns = object.meta.key.ns;
@@ -90,13 +87,18 @@ void remote_down(supervisor_pointer self, const remote_identity& identity, const
   const auto at = st.remotes.find(identity);
   if (at == st.remotes.end() || at->second.handle.address() != source)
     return;
-  if (at->second.members.empty()) {
+  if (at->second.members.empty() && !reason) {
     st.remotes.erase(at);
     return;
   }
   if (reason)
     log::error(remote_state::name, "a remote's actor ended; it is started again", {{"remote", to_string(identity)}, {"err", describe(to_failure(reason))}});
   at->second.handle = spawn_remote(self, identity);
+  if (at->second.members.empty()) { // it died before it had removed its mirror
+    self->send(at->second.handle, msg::join_remote{});
+    self->send(at->second.handle, msg::leave_remote{});
+    return;
+  }
   for (const auto& [uid, branch] : at->second.members)
     self->send(at->second.handle, msg::join_remote{uid, branch});
   for (const auto& [key, e] : st.entries)

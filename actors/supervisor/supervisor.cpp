@@ -173,7 +173,7 @@ void upsert(self_ptr self, const repository_object_ptr& object) {
     }
     return;
   }
-  const bool moved = !(e.object->spec == object->spec);
+  const bool moved = !(e.object->spec == object->spec) || e.object->problems != object->problems; // one with problems has no remote
   e.object = object;
   if (moved) {
     move_to_remote(self, e);
@@ -273,9 +273,12 @@ void on_change(self_ptr self, const msg::repository_changed& m) {
 
 void say_it_keeps_dying(self_ptr self, const entry& e) {
   auto& st = self->state;
-  repository_status status;
-  status.conditions.push_back({"Ready", "False", "Error", "internal error: the actor of this repository ended " + std::to_string(e.restarts) + " times in a row; see the daemon's log",
-                               st.deps.env.wall_now(), e.object->meta.generation});
+  auto status = e.object->status;
+  condition said{"Ready", "False", "Error", "internal error: the actor of this repository ended " + std::to_string(e.restarts) + " times in a row; see the daemon's log",
+                 st.deps.env.wall_now(), e.object->meta.generation};
+  if (!status.conditions.empty() && status.conditions.front().status == said.status)
+    said.last_transition = status.conditions.front().last_transition;
+  status.conditions = {std::move(said)};
   self->send(st.deps.repository.status, msg::publish_status{e.object->meta.key, e.object->meta.uid, status, {}});
 }
 
@@ -304,6 +307,8 @@ void repository_down(self_ptr self, const object_key& key, const caf::error& rea
     move_to_remote(self, e);
     spawn_repository(self, e);
   } else if (e.stopping) {
+    if (reason) // it did not come to the end of closing
+      close_orphan(self, key, e.object->meta.uid);
     forget(st, at);
   } else {
     restart_later(self, e, reason);
@@ -416,14 +421,11 @@ supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) 
     [self](const msg::first_sync_finished& m) {
       const handling h{*self->state.cell, "first_sync_finished", self->mailbox().size()};
       if (const auto at = self->state.entries.find(m.key); at != self->state.entries.end()) {
-        at->second.first_done = true;
-        at->second.first_ok = m.ok;
+        if (!std::exchange(at->second.first_done, true))
+          at->second.first_ok = m.ok;
         at->second.restarts = m.ok ? 0 : at->second.restarts;
       }
       answer_first_syncs(self->state);
-    },
-    [](const msg::repository_closed&) {
-      // Its DOWN follows and does the work; the message exists for the log and for tests.
     },
     [self](const msg::await_first_syncs&) -> caf::result<msg::first_syncs> {
       auto promise = self->make_response_promise<msg::first_syncs>();

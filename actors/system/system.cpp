@@ -84,7 +84,8 @@ public:
     spawn_writers();
     spawn_workers();
     spawn_supervisor();
-    spawn_readers();
+    if (auto spawned = spawn_readers(); !spawned)
+      return spawned;
     watch_essentials();
     return settings_.once ? result<void>{} : start_api();
   }
@@ -139,8 +140,8 @@ public:
       stop(self, status_, deadline);
       parts_.listings->wake();
       stop(self, http_, deadline);
-      stop(self, cache_, deadline);
-      stop(self, object_store_, deadline);
+      stop(self, cache_, deadline, true);
+      stop(self, object_store_, deadline, true);
     }
     *commit_target_ = nullptr;
     while (system_->registry().running() > 0 && std::chrono::steady_clock::now() < deadline) // workers end after their pool
@@ -175,7 +176,7 @@ private:
     if (!objects)
       return objects.error();
     parts_.objects = std::move(*objects);
-    if (auto cache = open_cache_or_set_aside(); !cache)
+    if (auto cache = open_cache_or_set_aside(false); !cache)
       return cache.error();
     else
       first_cache_ = std::move(*cache);
@@ -200,11 +201,13 @@ private:
     return store::open_object_store(objects_file(), [] { return std::chrono::system_clock::now(); });
   }
 
-  result<std::unique_ptr<store::package_cache>> open_cache_or_set_aside() const {
+  result<std::unique_ptr<store::package_cache>> open_cache_or_set_aside(bool damaged) const {
     const auto now = [] { return std::chrono::system_clock::now(); };
-    auto opened = store::open_package_cache(cache_file(), now);
-    if (opened || opened.error().code != ec::corrupt_cache)
-      return opened;
+    if (!damaged) {
+      auto opened = store::open_package_cache(cache_file(), now);
+      if (opened || opened.error().code != ec::corrupt_cache)
+        return opened;
+    }
     auto moved = store::move_aside(cache_file(), now());
     if (!moved)
       return moved.error();
@@ -223,10 +226,10 @@ private:
     object_store_ = system_->spawn<caf::detached>(object_store_writer, object_store_deps{env_, parts_.objects, committed()});
     cache_writer_deps cache;
     cache.env = env_;
-    cache.open = [this]() -> result<std::unique_ptr<store::package_cache>> {
+    cache.open = [this](bool damaged) -> result<std::unique_ptr<store::package_cache>> {
       if (first_cache_)
         return std::move(first_cache_);
-      return open_cache_or_set_aside();
+      return open_cache_or_set_aside(damaged);
     };
     cache.read_states = [this]() -> result<std::vector<durable_state>> {
       auto reader = open_cache();
@@ -264,6 +267,7 @@ private:
     deps.kind = kind;
     deps.limits.slots = slots;
     deps.limits.max_queued = settings_.max_queued_syncs;
+    deps.limits.per_host = slots > 1 ? slots - 1 : 0; // one slow host never takes every slot
     deps.job_timeout = settings_.sync_deadline;
     deps.spawn_worker = [env = env_, tools, worker_kind](worker_pool_actor::base* self, std::size_t index) {
       return self->spawn<caf::detached>(worker, worker_deps{env, tools, worker_kind, std::to_string(index)});
@@ -286,7 +290,6 @@ private:
     repository.env = env_;
     repository.cache = cache_;
     repository.status = status_;
-    repository.sync_deadline = settings_.sync_deadline;
     repository.listing_timeout = settings_.listing_timeout * 2 + std::chrono::seconds{20}; // may wait for the end of one that began too early
     repository.machine.default_frequency = settings_.repo_sync_frequency;
     repository.machine.health_check_frequency = settings_.once ? std::chrono::milliseconds{0} : settings_.health_check_frequency;
@@ -300,21 +303,16 @@ private:
     remote.listers = listers_;
     remote.pool = pool_;
     remote.listing_timeout = settings_.listing_timeout;
-    remote.job_timeout = settings_.sync_deadline + std::chrono::minutes{1};
     supervisor_ = system_->spawn(supervisor, std::move(deps));
   }
 
   /// The manifests are in the object store before the first list, so that "ready" means all of them.
-  void spawn_readers() {
-    if (!parts_.manifests) {
-      spawn_watcher();
-      return;
-    }
+  result<void> spawn_readers() {
+    if (!parts_.manifests)
+      return spawn_watcher();
     auto reader = open_objects();
-    if (!reader) {
-      log::error("system", "the object store cannot be read", {{"err", describe(reader.error())}});
-      return;
-    }
+    if (!reader)
+      return reader.error();
     manifest_follower_deps deps;
     deps.env = env_;
     deps.directory = parts_.manifests;
@@ -323,25 +321,30 @@ private:
     deps.merge = logic::merge_managed;
     deps.objects = object_store_;
     deps.supervisor = supervisor_;
-    deps.first_applied = [this] { spawn_watcher(); };
+    deps.first_applied = [this] {
+      if (auto spawned = spawn_watcher(); !spawned) {
+        log::error("system", "Repository objects cannot be watched", {{"err", describe(spawned.error())}});
+        hooks_.fatal(watcher_state::name);
+      }
+    };
     deps.problems = [this](const std::vector<source::manifest_problem>& problems) {
       std::lock_guard lock{problems_mutex_};
       problems_ = problems;
     };
     follower_ = system_->spawn<caf::detached>(manifest_follower, std::move(deps));
+    return {};
   }
 
-  void spawn_watcher() {
+  result<void> spawn_watcher() {
     auto reader = open_objects();
-    if (!reader) {
-      log::error("system", "the object store cannot be read", {{"err", describe(reader.error())}});
-      return;
-    }
+    if (!reader)
+      return reader.error();
     std::lock_guard lock{watcher_mutex_};
     if (stopping_)
-      return;
+      return {};
     watcher_ = system_->spawn<caf::detached>(watcher, watcher_deps{env_, source::open_store_source(std::move(*reader)), supervisor_});
     is_essential(watcher_, watcher_state::name);
+    return {};
   }
 
   /// The deaths that end the process.
@@ -427,13 +430,16 @@ private:
     });
   }
 
-  /// Asks an actor to end and waits for it until the deadline.
+  /// Asks an actor to end, at once or after what waits in its mailbox, and waits for it until the deadline.
   template <class Handle>
-  void stop(caf::scoped_actor& self, Handle& handle, std::chrono::steady_clock::time_point deadline) {
+  void stop(caf::scoped_actor& self, Handle& handle, std::chrono::steady_clock::time_point deadline, bool drain = false) {
     if (!handle)
       return;
     self->monitor(handle);
-    exit_now(handle, caf::exit_reason::user_shutdown);
+    if (drain)
+      self->send_exit(handle, caf::exit_reason::user_shutdown);
+    else
+      exit_now(handle, caf::exit_reason::user_shutdown);
     const auto left = std::max(deadline - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{std::chrono::milliseconds{100}});
     self->receive([](const caf::down_msg&) {}, caf::after(std::chrono::duration_cast<std::chrono::milliseconds>(left)) >> [] {});
     handle = nullptr;

@@ -79,13 +79,15 @@ void plan_failed(self_ptr self, const failure& why) {
 
 void plan_done(self_ptr self) {
   auto& st = self->state;
+  report(st, st.plan_problems);
+  if (std::exchange(st.first, false) && st.deps.first_applied) // what one object lacks must not keep the others waiting
+    st.deps.first_applied();
   if (std::exchange(st.failed, false)) {
     st.look = true;
-    again(self, st.deps.retry);
+    again(self, std::min<std::chrono::milliseconds>(st.deps.retry_max, st.deps.retry * (1LL << std::min(st.failures++, 10U))));
     return;
   }
-  if (std::exchange(st.first, false) && st.deps.first_applied)
-    st.deps.first_applied();
+  st.failures = 0;
   again(self, std::chrono::milliseconds{0});
 }
 
@@ -93,6 +95,16 @@ msg::write_object to_message(source::manifest_write&& w) {
   using enum msg::object_operation;
   const auto operation = w.kind == source::write_kind::create ? create : w.kind == source::write_kind::update ? update : remove;
   return {operation, std::move(w.resource), std::move(w.key), {}, std::move(w.json)};
+}
+
+/// What the store refuses is a problem of the object, until its file changes; anything else (a race with the CLI, the disk) is tried again with a new plan.
+void write_failed(manifest_follower_state& st, const std::string& object, const failure& why) {
+  if (class_of(why.code) == error_class::needs_change) {
+    st.plan_problems.push_back({{}, 0, object, why.field, {}, why.what});
+    return;
+  }
+  log::warn(kind, "an object from the manifest directory could not be written; trying again", {{"object", object}, {"err", describe(why)}});
+  st.failed = true;
 }
 
 void next_write(self_ptr self) {
@@ -103,12 +115,11 @@ void next_write(self_ptr self) {
   }
   auto write = to_message(std::move(st.writes.front()));
   st.writes.pop_front();
+  const auto object = write.resource + " " + to_string(write.key);
   self->request(st.deps.objects, st.deps.write_timeout, std::move(write))
     .then([self](const msg::stored_object_ptr&) { next_write(self); },
-          [self](caf::error& e) { // a race with the CLI, or the disk: the next plan sees what is there
-            const auto why = to_failure(e);
-            log::warn(kind, "an object from the manifest directory could not be written; trying again", {{"err", describe(why)}});
-            self->state.failed = true;
+          [self, object](caf::error& e) {
+            write_failed(self->state, object, to_failure(e));
             next_write(self);
           });
 }
@@ -127,7 +138,7 @@ void look(self_ptr self) {
     return;
   }
   auto plan = source::plan(scanned, *live, st.deps.merge);
-  report(st, plan.problems);
+  st.plan_problems = std::move(plan.problems);
   st.cell->set_detail("objects", std::to_string(scanned.objects.size()));
   st.writes.assign(std::make_move_iterator(plan.writes.begin()), std::make_move_iterator(plan.writes.end()));
   next_write(self);

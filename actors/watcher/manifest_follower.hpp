@@ -22,7 +22,8 @@ struct manifest_follower_deps {
   std::function<void(const std::vector<source::manifest_problem>&)> problems; ///< after each scan. Thread safe, quick
   std::chrono::milliseconds slice{250};
   std::chrono::milliseconds write_timeout{30'000};
-  std::chrono::milliseconds retry{1'000};
+  std::chrono::milliseconds retry{1'000}; ///< doubled at each failed plan in a row
+  std::chrono::milliseconds retry_max{30'000};
 };
 
 struct manifest_follower_state {
@@ -31,9 +32,11 @@ struct manifest_follower_state {
   cell_ptr cell;
   bool look = true; ///< scan even if nothing is said to have changed
   bool first = true;
-  bool failed = false;
+  bool failed = false;   ///< of the present plan: a write that is worth trying again
+  unsigned failures = 0; ///< plans in a row
   std::deque<source::manifest_write> writes; ///< of the present plan
-  std::set<source::manifest_problem> problems;
+  std::vector<source::manifest_problem> plan_problems; ///< of the present plan
+  std::set<source::manifest_problem> problems;         ///< as last reported
   std::map<object_key, std::string> secret_versions;
 };
 

@@ -69,9 +69,10 @@ void start(self_ptr self, std::uint64_t id) {
   auto worker = std::move(st.idle.front());
   st.idle.pop_front();
   st.busy.emplace(id, worker);
-  const auto left = job.job.cancel->deadline == std::chrono::steady_clock::time_point::max()
-                      ? st.deps.job_timeout
-                      : std::chrono::duration_cast<std::chrono::milliseconds>(job.job.cancel->deadline - std::chrono::steady_clock::now());
+  auto& deadline = job.job.cancel->deadline; // begins with the work, not with the wait for it; nobody else reads it before the worker does
+  if (deadline == std::chrono::steady_clock::time_point::max())
+    deadline = std::chrono::steady_clock::now() + st.deps.job_timeout;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   const auto patience = std::max(left, std::chrono::milliseconds{0}) + st.deps.grace;
   self->delayed_send(self, patience, msg::worker_overdue{id});
   self->request(worker.handle, patience + st.deps.grace, job.job)
@@ -109,11 +110,11 @@ void on_overdue(self_ptr self, std::uint64_t id) {
 
 caf::result<msg::job_result> on_job(self_ptr self, const msg::job& m) {
   auto& st = self->state;
-  auto promise = self->make_response_promise<msg::job_result>();
   const auto id = ++st.next_id;
   const auto answer = st.queue->push({id, m.sync.key.ns, host_of(m.remote.url), m.sync.user});
   if (answer != logic::admission_answer::accepted)
     return to_error({ec::overloaded, "the queue of syncs is full", m.remote.url, {}, {}});
+  auto promise = self->make_response_promise<msg::job_result>(); // not before: an error cannot be returned once there is a promise
   auto& job = st.jobs[id];
   job = {m, promise, self->clock().now()};
   job.job.id = id;

@@ -114,6 +114,8 @@ int main(int argc, char** argv) {
       auto& system = **started;
       code = settings.once ? veranda::run_once(system, [&] { return fatal_death || wait_for_signal(signals, std::chrono::milliseconds{0}) != 0; })
                            : serve(system, settings, arguments, environment, signals);
+      if (fatal_death)
+        code = exit_fatal;
       if (!system.shut_down()) {
         veranda::log::stop();
         _exit(code != 0 ? code : 1);
