@@ -16,6 +16,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -70,7 +71,10 @@ public:
     auto& jobs = scheduler_.jobs;
     if (shuffle && jobs.size() > 1)
       std::swap(jobs.front(), jobs[std::uniform_int_distribution<std::size_t>{0, jobs.size() - 1}(*shuffle)]);
+    auto* const ran = jobs.front();
     scheduler_.run_once();
+    if (jobs.size() > 1 && jobs.front() == ran) // what has more to do goes to the end of the line
+      std::rotate(jobs.begin(), jobs.begin() + 1, jobs.end());
   }
   [[nodiscard]] bool idle() const { return scheduler_.jobs.empty(); }
   /// Lets time pass, timer by timer.

@@ -1,0 +1,217 @@
+// links: veranda_actors veranda_adapter_kpt
+#define BOOST_TEST_MODULE tree
+#include "actors/logic/discovery/discovery.hpp"
+#include "tests/actor/house.hpp"
+
+using namespace veranda;
+using namespace veranda::test;
+
+namespace {
+
+/// The whole tree under one seeded interleaving: remotes change, objects come, change and go, stores and networks fail, actors die. When all of that has ended and
+/// some time has passed, everything must be as if nothing had happened.
+class random_walk : public house {
+public:
+  explicit random_walk(std::uint64_t seed) : house(1 + seed % 3), rng_(seed) {
+    machine.health_check_frequency = 1min;
+    machine.default_frequency = 10min;
+    shuffle.emplace(seed);
+    env.seed = seed;
+    for (const auto& u : urls)
+      git.publish(u, "main", "app", 1);
+    open();
+    send_list();
+  }
+
+  void run(int events) {
+    for (int i = 0; i < events; ++i) {
+      happen();
+      for (auto n = pick(12); n > 0 && !idle(); --n)
+        step();
+      if (pick(4) == 0)
+        advance(std::chrono::milliseconds{pick(20'000)});
+    }
+  }
+
+  /// Failures end; what is left must heal by itself.
+  void calm_down() {
+    cache.failing.clear();
+    objects->fail = nullptr;
+    for (auto& [u, r] : git.remotes) {
+      r.listing_fails.reset();
+      r.fetch_fails.reset();
+    }
+    http->release();
+    workers->release();
+    settle();
+    send_list(); // as the watcher's next list would
+    advance(30min);
+  }
+
+  void check() {
+    BOOST_TEST(workers->broken_rules.empty());
+    for (const auto& rule : workers->broken_rules)
+      BOOST_TEST_MESSAGE(rule);
+    BOOST_TEST(seen().entries.size() == wanted.size());
+    BOOST_TEST(cache.rows.size() == wanted.size());
+    std::set<std::string> used;
+    for (const auto& [k, object] : wanted) {
+      used.insert(object.spec.git->repo);
+      BOOST_TEST_CONTEXT(to_string(k) << ": " << status(k.name)) {
+        BOOST_TEST((cached(k.name) == truth(object)));
+        BOOST_TEST(ready(k.name));
+        BOOST_TEST(cache.rows.count(object.meta.uid) == 1U);
+      }
+    }
+    BOOST_TEST(seen().remotes.size() == used.size());
+    BOOST_TEST(seen().running.size() == wanted.size());
+    BOOST_TEST(seen().running_remotes.size() == used.size());
+    BOOST_TEST(git.mirrors.size() <= used.size()); // one that moved away and back may have nothing to fetch
+    std::size_t members = 0;
+    for (const auto& [identity, entry] : seen().remotes)
+      members += state_of<remote_state>(entry.handle).members.size();
+    BOOST_TEST(members == wanted.size());
+    BOOST_TEST(state_of<worker_pool_state>(pool).jobs.empty());
+  }
+
+private:
+  static inline const std::vector<std::string> urls{"https://git.example/one.git", "https://git.example/two.git", "/srv/git/three"};
+  static inline const std::vector<std::string> repository_names{"a", "b", "c", "d"};
+
+  std::size_t pick(std::size_t n) { return std::uniform_int_distribution<std::size_t>{0, n - 1}(rng_); }
+  template <class T>
+  const T& one_of(const std::vector<T>& all) {
+    return all[pick(all.size())];
+  }
+
+  /// What a Repository must hold, by discovery from nothing.
+  std::vector<std::string> truth(const repository_object& object) {
+    auto& remote = git.remotes.at(object.spec.git->repo);
+    const auto decoder = kpt::make_decoder();
+    logic::discovery_index index;
+    logic::discovery_request request{object.meta.key, object.spec.git->repo, object.spec.git->branch, object.spec.git->directory, remote.objects.table(), {}};
+    const auto found = logic::discover(request, remote.objects, *decoder, index, {});
+    std::vector<std::string> out;
+    if (found)
+      for (const auto& r : found->revisions)
+        out.push_back(r.name);
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+
+  void send(msg::repository_changed m) { caf::anon_send(boss, std::move(m)); }
+  void send_list() {
+    std::vector<repository_object> all;
+    for (const auto& [k, o] : wanted)
+      all.push_back(o);
+    caf::anon_send(boss, msg::repositories_listed{std::make_shared<const std::vector<repository_object>>(std::move(all))});
+  }
+  void store(const repository_object& o) {
+    wanted[o.meta.key] = o;
+    objects->put(o.meta.key, o.meta.uid);
+    send({std::make_shared<const repository_object>(o), false});
+  }
+  void drop(const std::string& name) {
+    auto node = wanted.extract(key(name));
+    objects->objects.erase(key(name));
+    send({std::make_shared<const repository_object>(node.mapped()), true});
+  }
+  void kill(const caf::actor& whom) {
+    if (pick(2) == 0)
+      crash(whom);
+    else
+      caf::anon_send_exit(whom, caf::exit_reason::kill);
+  }
+
+  void happen() {
+    const auto& name = one_of(repository_names);
+    const auto known = wanted.contains(key(name));
+    switch (pick(14)) {
+    case 0:
+    case 1:
+      if (!known)
+        store(an_object(name, one_of(urls), "uid-" + name + "-" + std::to_string(++lives_)));
+      break;
+    case 2:
+      if (known && pick(2) == 0)
+        drop(name);
+      break;
+    case 3: // made anew under its name
+      if (known) {
+        if (pick(2) == 0)
+          drop(name);
+        store(an_object(name, one_of(urls), "uid-" + name + "-" + std::to_string(++lives_)));
+      }
+      break;
+    case 4:
+      if (known) {
+        auto o = wanted.at(key(name));
+        o.spec.git->repo = one_of(urls);
+        o.spec.git->directory = pick(3) == 0 ? "app" : "";
+        ++o.meta.generation;
+        store(o);
+      }
+      break;
+    case 5:
+    case 6: git.publish(one_of(urls), "main", pick(2) == 0 ? "app" : "web", 1 + static_cast<int>(pick(5))); break;
+    case 7:
+      if (const auto at = seen().entries.find(key(name)); at != seen().entries.end() && at->second.handle)
+        caf::anon_send(at->second.handle, msg::sync_now{sync_cause::user, pick(2) == 0});
+      break;
+    case 8:
+      if (const auto at = seen().entries.find(key(name)); at != seen().entries.end() && at->second.handle)
+        kill(caf::actor_cast<caf::actor>(at->second.handle));
+      break;
+    case 9:
+      if (!seen().remotes.empty())
+        kill(caf::actor_cast<caf::actor>(std::next(seen().remotes.begin(), static_cast<std::ptrdiff_t>(pick(seen().remotes.size())))->second.handle));
+      break;
+    case 10: workers->throws = pick(2) == 0; break;
+    case 11: {
+      auto& r = git.remotes.at(one_of(urls));
+      r.listing_fails = pick(2) == 0 ? std::optional{failure{ec::unreachable, "refused", {}, {}, {}}} : std::nullopt;
+      r.fetch_fails = pick(2) == 0 ? std::optional{failure{ec::timed_out, "stalled", {}, {}, {}}} : std::nullopt;
+      break;
+    }
+    case 12:
+      cache.failing.clear();
+      if (pick(2) == 0)
+        cache.failing[one_of(std::vector<std::string>{"claim", "open", "apply_delta", "put_state", "close", "states", "put_contents"})] =
+          failure{ec::unavailable, "no space left on device", {}, {}, {}};
+      objects->fail = nullptr;
+      if (pick(3) == 0)
+        objects->fail = [](const msg::write_object&) { return std::optional{failure{ec::unavailable, "busy", {}, {}, {}}}; };
+      break;
+    case 13:
+      if (pick(2) == 0) {
+        http->hold = workers->hold = true;
+      } else {
+        http->release();
+        workers->release();
+      }
+      break;
+    }
+  }
+
+  std::mt19937_64 rng_;
+  unsigned lives_ = 0;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(whatever_happens_in_whatever_order_the_cache_becomes_what_the_remotes_hold) {
+  const auto* only = std::getenv("VERANDA_SEED");
+  const std::uint64_t first = only ? std::strtoull(only, nullptr, 10) : 1;
+  const std::uint64_t last = only ? first : 250;
+  for (auto seed = first; seed <= last; ++seed) {
+    const auto failures = boost::unit_test::results_collector.results(boost::unit_test::framework::current_test_case().p_id).p_assertions_failed.get();
+    BOOST_TEST_CONTEXT("VERANDA_SEED=" << seed) {
+      random_walk walk{seed};
+      walk.run(60);
+      walk.calm_down();
+      walk.check();
+    }
+    if (boost::unit_test::results_collector.results(boost::unit_test::framework::current_test_case().p_id).p_assertions_failed.get() != failures)
+      break; // one is enough to look at
+  }
+}
