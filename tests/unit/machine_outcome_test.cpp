@@ -32,6 +32,7 @@ BOOST_AUTO_TEST_CASE(delays_by_class) {
   };
   auto settings = quiet();
   settings.default_frequency = 1h;
+  settings.health_check_frequency = 1min;
   for (const auto& r : rows) {
     BOOST_TEST_CONTEXT(to_string(r.code)) {
       driver d{settings};
