@@ -132,6 +132,7 @@ void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
         outcome.stats.revisions = applied.revisions;
         outcome.stats.packages = applied.packages;
         const bool owed = state.running->persist_later || !applied.rejected.empty(); // what the transaction could not know
+        state.basis_holds = true;
         state.known_digest = state.running->listing_digest;
         state.known_spec = *state.running->spec;
         finish(self, std::move(outcome));
@@ -193,7 +194,7 @@ void on_listing(self_ptr self, const git::listing& listed) {
   }
   run.listing_digest = listed.digest;
   run.basis = logic::basis_of(*listed.refs, st.key, *run.spec);
-  if (!run.order.full && run.basis.digest == st.machine->durable().basis.digest) {
+  if (!run.order.full && st.basis_holds && run.basis.digest == st.machine->durable().basis.digest) {
     st.known_digest = listed.digest;
     st.known_spec = *run.spec;
     finish(self, unchanged(st));
@@ -376,6 +377,7 @@ void close_if_idle(self_ptr self) {
 void first_object(self_ptr self) {
   auto& st = self->state;
   st.machine->restore_status(st.applied.object->status);
+  st.deps.env.telemetry->repository_counts(st.key, st.machine->durable());
   apply_effects(self, st.machine->on_object(*st.applied.object, wall_now(st)));
   refuse_callers_without_sync(self);
   report_when_blocked(self);
@@ -411,6 +413,7 @@ void claim(self_ptr self) {
         state.claim = claimed;
         state.opened = object->spec;
         state.machine->set_fence(claimed.fence);
+        state.basis_holds = claimed.basis_digest == state.machine->durable().basis.digest; // not when the cache was replaced meanwhile
         state.cell->set_detail("phase", "");
         if (state.closing) {
           close_if_idle(self);

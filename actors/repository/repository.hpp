@@ -47,6 +47,7 @@ struct repository_state {
   apply_object applied; ///< what the supervisor said last
   std::optional<store::repository_claim> claim;
   std::optional<repository_spec> opened; ///< as stored in the cache
+  bool basis_holds = false; ///< the machine's basis is the one that the cache holds
   bool claiming = false;
   bool closing = false;
   bool first_reported = false;

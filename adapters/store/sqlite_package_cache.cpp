@@ -135,12 +135,14 @@ public:
       next.step();
       const auto fence = next.integer(0);
       next.run();
-      query{*db_, "INSERT INTO repositories(ns, name, uid, fence, epoch) VALUES(?1, ?2, ?3, ?4, ?5) "
-                  "ON CONFLICT(uid) DO UPDATE SET fence = excluded.fence, epoch = excluded.epoch"}
-          .bind(key.ns, key.name, uid, fence, epoch)
-          .run();
+      query row{*db_, "INSERT INTO repositories(ns, name, uid, fence, epoch) VALUES(?1, ?2, ?3, ?4, ?5) "
+                      "ON CONFLICT(uid) DO UPDATE SET fence = excluded.fence, epoch = excluded.epoch RETURNING basis_digest"};
+      row.bind(key.ns, key.name, uid, fence, epoch);
+      row.step();
+      repository_claim claimed{key, uid, fence, row.text(0)};
+      row.run();
       tx.commit();
-      return repository_claim{key, uid, fence};
+      return claimed;
     });
   }
 

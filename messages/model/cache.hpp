@@ -19,6 +19,7 @@ struct repository_claim {
   object_key key;
   std::string uid;
   std::int64_t fence = 0;
+  std::string basis_digest; ///< of the sync basis that the cache holds for it; a basis remembered from elsewhere that differs is void
   bool operator==(const repository_claim&) const = default;
 };
 

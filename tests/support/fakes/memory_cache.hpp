@@ -67,7 +67,7 @@ public:
     row.state.uid = uid;
     row.state.fence = row.fence;
     log("claim", key);
-    return store::repository_claim{key, uid, row.fence};
+    return store::repository_claim{key, uid, row.fence, row.state.basis.digest};
   }
   result<void> open(const store::repository_claim& claim, const repository_spec& spec) override {
     if (auto f = refuse("open"))
