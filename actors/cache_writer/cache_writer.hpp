@@ -2,7 +2,6 @@
 
 #include "actors/common/env.hpp"
 #include "adapters/store/package_cache.hpp"
-#include "adapters/store/package_cache.hpp"
 #include "messages/actor_handles.hpp"
 
 namespace veranda {

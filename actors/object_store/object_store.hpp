@@ -2,7 +2,6 @@
 
 #include "actors/common/env.hpp"
 #include "adapters/store/object_store.hpp"
-#include "adapters/store/object_store.hpp"
 #include "messages/actor_handles.hpp"
 
 namespace veranda {

@@ -79,7 +79,6 @@ result<void> content_stream::flush() {
   failure why;
   if (!gate_->acquire(cancel_, why))
     return why;
-  sent_bytes_ += batch_bytes_;
   tools_.store_contents(std::make_shared<const store::content_batch>(std::move(batch_)), gate_);
   batch_ = {};
   batch_bytes_ = 0;

@@ -16,7 +16,6 @@ public:
   result<void> send(const std::vector<package_revision>& revisions, std::vector<bad_item>& bad);
   /// Waits until everything is stored.
   result<void> finish();
-  [[nodiscard]] std::uint64_t sent_bytes() const noexcept { return sent_bytes_; }
 
 private:
   result<void> send_trees(const std::vector<oid>& trees, std::vector<bad_item>& bad);
@@ -31,7 +30,6 @@ private:
   store::content_batch batch_;
   std::size_t batch_bytes_ = 0;
   std::unordered_set<oid> seen_blobs_;
-  std::uint64_t sent_bytes_ = 0;
 };
 
 } // namespace veranda

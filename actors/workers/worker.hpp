@@ -5,7 +5,6 @@
 #include "adapters/git/git_client.hpp"
 #include "adapters/secrets/secret_source.hpp"
 #include "adapters/store/package_cache.hpp"
-#include "adapters/store/package_cache.hpp"
 #include "messages/actor_handles.hpp"
 
 namespace veranda {

@@ -11,6 +11,22 @@ namespace {
 constexpr std::int64_t trees_per_slice = 20'000;
 constexpr std::int64_t suspects_per_chunk = 50'000;
 
+/// Removes what has been condemned since `before` or earlier, at most `limit` rows. `kind`: `trees` or `contents`.
+std::size_t remove_condemned(sqlite::connection& db, const std::string& kind, std::int64_t before, std::size_t limit) {
+  std::vector<std::int64_t> due;
+  sqlite::query list{db, "SELECT id FROM condemned_" + kind + " WHERE since <= ?1 LIMIT ?2"};
+  list.bind(before, static_cast<std::int64_t>(limit));
+  while (list.step())
+    due.push_back(list.integer(0));
+  sqlite::query row{db, "DELETE FROM " + kind + " WHERE id = ?1"};
+  sqlite::query sentence{db, "DELETE FROM condemned_" + kind + " WHERE id = ?1"};
+  for (const auto id : due) {
+    row.again().bind(id).run();
+    sentence.again().bind(id).run();
+  }
+  return due.size();
+}
+
 } // namespace
 
 content_sweeper::content_sweeper(sqlite::connection& db) : db_(db), condemned_(look_for_condemned()) {}
@@ -49,20 +65,7 @@ void content_sweeper::condemn_trees(std::int64_t now) {
     trees_clean_at_ = tree_pass_;
 }
 
-std::size_t content_sweeper::remove_trees(std::int64_t before, std::size_t limit) {
-  std::vector<std::int64_t> due;
-  sqlite::query list{db_, "SELECT id FROM condemned_trees WHERE since <= ?1 LIMIT ?2"};
-  list.bind(before, static_cast<std::int64_t>(limit));
-  while (list.step())
-    due.push_back(list.integer(0));
-  sqlite::query tree{db_, "DELETE FROM trees WHERE id = ?1"};
-  sqlite::query sentence{db_, "DELETE FROM condemned_trees WHERE id = ?1"};
-  for (const auto id : due) {
-    tree.again().bind(id).run();
-    sentence.again().bind(id).run();
-  }
-  return due.size();
-}
+std::size_t content_sweeper::remove_trees(std::int64_t before, std::size_t limit) { return remove_condemned(db_, "trees", before, limit); }
 
 void content_sweeper::gather_suspects() {
   if (content_cursor_ == 0)
@@ -107,20 +110,7 @@ void content_sweeper::condemn_contents(std::int64_t now) {
     contents_clean_at_ = content_pass_;
 }
 
-std::size_t content_sweeper::remove_contents(std::int64_t before, std::size_t limit) {
-  std::vector<std::int64_t> due;
-  sqlite::query list{db_, "SELECT id FROM condemned_contents WHERE since <= ?1 LIMIT ?2"};
-  list.bind(before, static_cast<std::int64_t>(limit));
-  while (list.step())
-    due.push_back(list.integer(0));
-  sqlite::query content{db_, "DELETE FROM contents WHERE id = ?1"};
-  sqlite::query sentence{db_, "DELETE FROM condemned_contents WHERE id = ?1"};
-  for (const auto id : due) {
-    content.again().bind(id).run();
-    sentence.again().bind(id).run();
-  }
-  return due.size();
-}
+std::size_t content_sweeper::remove_contents(std::int64_t before, std::size_t limit) { return remove_condemned(db_, "contents", before, limit); }
 
 content_sweeper::suspect* content_sweeper::find(const oid& blob) noexcept {
   const auto at = std::lower_bound(suspects_.begin(), suspects_.end(), blob, [](const suspect& s, const oid& id) { return s.blob < id; });
