@@ -215,7 +215,10 @@ struct open_repository {
 struct close_rows {
   store::repository_claim claim;
 };
-struct get_states {};
+/// Durable states: of one repository (nothing when it is unknown), or of all when `uid` is empty.
+struct get_states {
+  std::string uid;
+};
 using states_ptr = std::shared_ptr<const std::vector<durable_state>>;
 /// INTERNAL timer.
 struct sweep_due {};
