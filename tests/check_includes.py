@@ -19,7 +19,8 @@ BOXES = {
     "actors/system": ["messages", "messages/model", "actors", "actors/logic", "adapters", "config"],  # the composition root
     "actors": ["messages", "messages/model", "actors/logic", "adapters"],
     "adapters/kpt": ["messages/model", "actors/logic"],
-    "adapters/git": ["messages/model", "actors/logic"],
+    "adapters/process": ["messages/model"],
+    "adapters/git": ["messages/model", "actors/logic", "adapters/process"],
     "adapters/codec": ["messages/model", "adapters/store"],
     "adapters/store": ["messages/model"],
     "adapters/source": ["messages/model", "adapters/codec", "adapters/store"],

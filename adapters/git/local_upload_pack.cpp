@@ -1,4 +1,4 @@
-#include "adapters/git/child_process.hpp"
+#include "adapters/process/child_process.hpp"
 #include "adapters/git/stall_watch.hpp"
 #include "adapters/git/upload_pack.hpp"
 
@@ -33,7 +33,7 @@ private:
     struct stat found {};
     if (::stat(path_.c_str(), &found) != 0 && errno == ENOENT)
       return failure{ec::not_found, path_ + ": there is no such directory", {}, "spec.git.repo", {}};
-    child_command command;
+    process::child_command command;
     // The repository may belong to another user: nothing of its own configuration is run, it is only read.
     command.arguments = {"git", "-c", "safe.directory=*", "upload-pack", mode, "--", path_};
     const char* search_path = std::getenv("PATH");
@@ -55,7 +55,7 @@ private:
       if (watch.stalled()) return failure{ec::timed_out, label_.host + ": git upload-pack sent nothing for too long", {}, {}, {}};
       return {};
     };
-    auto done = run_child(command, counted, interrupted);
+    auto done = process::run_child(command, counted, interrupted);
     if (!done) return at_remote(std::move(done).error(), label_);
     if (done->exit_code != 0) return from_local_git(reason(done->errors), label_);
     return {};

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace veranda::git {
+namespace veranda::process {
 
 /// What to run and how it may behave.
 struct child_command {
@@ -27,4 +27,4 @@ struct child_result {
 result<child_result> run_child(const child_command& command, const std::function<result<void>(std::string_view)>& sink,
                                const std::function<result<void>()>& interrupted);
 
-} // namespace veranda::git
+} // namespace veranda::process

@@ -1,4 +1,4 @@
-#include "adapters/git/child_process.hpp"
+#include "adapters/process/child_process.hpp"
 
 #include <cerrno>
 #include <csignal>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <utility>
 
-namespace veranda::git {
+namespace veranda::process {
 
 namespace {
 
@@ -197,4 +197,4 @@ result<child_result> run_child(const child_command& command, const std::function
   return child_result{*code, child.take_errors()};
 }
 
-} // namespace veranda::git
+} // namespace veranda::process
