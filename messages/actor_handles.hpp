@@ -24,6 +24,7 @@ using cache_writer_actor = caf::typed_actor<
   caf::replies_to<msg::put_state>::with<bool>,
   caf::replies_to<msg::close_rows>::with<bool>, // idempotent
   caf::replies_to<msg::get_states>::with<msg::states_ptr>,
+  caf::reacts_to<msg::check_cache>,    // from repositories whose sync met damage
   caf::reacts_to<msg::store_contents>, // from workers; acknowledged through its gate
   caf::reacts_to<msg::sweep_due>>;     // INTERNAL timer
 
@@ -48,7 +49,7 @@ struct apply_object {
   repository_object_ptr object;
   remote_actor remote;
   std::string remote_name;
-  std::string remote_problem; ///< why there is no remote, empty when there is one or the object has problems of its own
+  std::optional<failure> remote_problem; ///< why there is no remote; nothing when there is one
 };
 
 /// One Repository: its sync state and timers. At most one sync in flight.
@@ -60,7 +61,7 @@ using repository_actor = caf::typed_actor<
   caf::replies_to<msg::get_spec>::with<repository_object_ptr>, // GetSpec
   caf::replies_to<msg::get_state>::with<msg::repository_state_view>, // deep dump
   caf::reacts_to<msg::close_repository>,                    // CloseRepository
-  caf::reacts_to<msg::wake_due>, caf::reacts_to<msg::claim_due>>; // INTERNAL timers
+  caf::reacts_to<msg::wake_due>, caf::reacts_to<msg::persist_due>, caf::reacts_to<msg::claim_due>>; // INTERNAL timers
 
 /// The desired set of this node and the repositories that serve it.
 using supervisor_actor = caf::typed_actor<
@@ -68,7 +69,8 @@ using supervisor_actor = caf::typed_actor<
   caf::reacts_to<msg::first_sync_finished>,
   caf::replies_to<msg::await_first_syncs>::with<msg::first_syncs>,
   caf::replies_to<object_key, msg::get_state>::with<msg::repository_state_view>, // forwarded to the repository
-  caf::reacts_to<msg::restart_due>, caf::reacts_to<msg::consistency_due>, caf::reacts_to<msg::conflicts_due>>; // INTERNAL timers
+  caf::reacts_to<msg::restart_due>, caf::reacts_to<msg::consistency_due>, caf::reacts_to<msg::conflicts_due>,
+  caf::reacts_to<msg::orphan_due>>; // INTERNAL timers
 
 /// Follows a `repository_source`. Own thread.
 using watcher_actor = caf::typed_actor<caf::reacts_to<msg::continue_reading>>;

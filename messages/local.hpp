@@ -68,6 +68,10 @@ struct restart_due {
 };
 struct consistency_due {};
 struct conflicts_due {};
+/// INTERNAL timer: rows that nobody speaks for are removed again.
+struct orphan_due {
+  std::string uid;
+};
 
 // -- repository ----------------------------------------------------------------------------------
 
@@ -99,6 +103,10 @@ struct conflicts_changed {
 struct close_repository {};
 /// INTERNAL timer: look at the machine's due times.
 struct wake_due {
+  std::uint64_t epoch = 0;
+};
+/// INTERNAL timer: durable state that could not be written is written again.
+struct persist_due {
   std::uint64_t epoch = 0;
 };
 /// INTERNAL timer: try to claim again.
@@ -215,6 +223,8 @@ struct open_repository {
 struct close_rows {
   store::repository_claim claim;
 };
+/// A reader met damage: the whole file is looked through (not more often than `check_interval`), and replaced when it is damaged.
+struct check_cache {};
 /// Durable states: of one repository (nothing when it is unknown), or of all when `uid` is empty.
 struct get_states {
   std::string uid;
@@ -292,6 +302,7 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::first_sync_finished)
 VERANDA_LOCAL_MESSAGE(veranda::msg::restart_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::consistency_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::conflicts_due)
+VERANDA_LOCAL_MESSAGE(veranda::msg::orphan_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sync_now)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sync_done)
 VERANDA_LOCAL_MESSAGE(veranda::msg::get_key)
@@ -301,6 +312,7 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::get_state)
 VERANDA_LOCAL_MESSAGE(veranda::msg::conflicts_changed)
 VERANDA_LOCAL_MESSAGE(veranda::msg::close_repository)
 VERANDA_LOCAL_MESSAGE(veranda::msg::wake_due)
+VERANDA_LOCAL_MESSAGE(veranda::msg::persist_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::claim_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::join_remote)
 VERANDA_LOCAL_MESSAGE(veranda::msg::leave_remote)
@@ -319,6 +331,7 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::apply_delta)
 VERANDA_LOCAL_MESSAGE(veranda::msg::put_state)
 VERANDA_LOCAL_MESSAGE(veranda::msg::open_repository)
 VERANDA_LOCAL_MESSAGE(veranda::msg::close_rows)
+VERANDA_LOCAL_MESSAGE(veranda::msg::check_cache)
 VERANDA_LOCAL_MESSAGE(veranda::msg::get_states)
 VERANDA_LOCAL_MESSAGE(veranda::msg::states_ptr)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sweep_due)

@@ -86,6 +86,17 @@ void sweep(self_ptr self) {
   self->delayed_send(self, more ? std::chrono::seconds{1} : st.deps.sweep_interval, msg::sweep_due{});
 }
 
+/// Damage that a reader met. Whoever holds a claim on the file learns of its end with his next write.
+void check(self_ptr self) {
+  auto& st = self->state;
+  const auto now = self->clock().now();
+  if (st.checked && now - *st.checked < st.deps.check_interval)
+    return;
+  st.checked = now;
+  if (on_cache(self, "check", [](store::package_cache& cache) { return cache.check(); }))
+    log::info(kind, "the package cache was looked through after a reader met damage; it is sound", {});
+}
+
 } // namespace
 
 cache_writer_actor::behavior_type cache_writer(self_ptr self, cache_writer_deps deps) {
@@ -111,6 +122,7 @@ cache_writer_actor::behavior_type cache_writer(self_ptr self, cache_writer_deps 
     [self](const msg::close_rows& m) {
       return answer(announced(self, on_cache(self, "close", [&](store::package_cache& cache) { return cache.close(m.claim); })));
     },
+    [self](const msg::check_cache&) { check(self); },
     [self](const msg::get_states&) -> caf::result<msg::states_ptr> {
       const handling h{*self->state.cell, "get_states", self->mailbox().size()};
       auto states = self->state.deps.read_states();

@@ -17,6 +17,7 @@ struct cache_writer_deps {
   std::chrono::seconds sweep_interval{600};
   std::chrono::seconds sweep_age{3600};
   std::size_t sweep_rows = 2000;
+  std::chrono::seconds check_interval{600}; ///< a look through the whole file is not repeated sooner
 };
 
 struct cache_writer_state {
@@ -24,6 +25,7 @@ struct cache_writer_state {
   cache_writer_deps deps;
   std::unique_ptr<store::package_cache> cache;
   cell_ptr cell;
+  std::optional<std::chrono::steady_clock::time_point> checked; ///< when the file was last looked through
   bool damaged = false; ///< what was open is not to be opened again
 };
 

@@ -234,20 +234,6 @@ effects repository_machine::on_finished(const sync_outcome& outcome, wall_time n
   return m.finish(std::move(fx), now);
 }
 
-effects repository_machine::on_blocked(const failure& why, wall_time now) {
-  auto& m = *impl_;
-  m.begin(now);
-  if (m.running_) return {};
-  auto decision = after_failure(m.settings_, m.streak_, why, m.draw());
-  if (decision.what == retry_decision::kind::later) {
-    m.error_ = why;
-    m.stalled_ = decision.stalled;
-  }
-  m.plan_retry(decision.delay, now);
-  m.health_due_.reset();
-  return m.finish({}, now);
-}
-
 std::optional<wall_time> repository_machine::next_due() const { return impl_->next_due(); }
 next_sync repository_machine::planned() const { return impl_->planned(); }
 bool repository_machine::syncing() const noexcept { return impl_->running_.has_value(); }

@@ -110,10 +110,6 @@ public:
   bool on_listed_changed(wall_time now, effects& out);
   /// The started sync ended; once for each. Another `sync_id` than the running one's is ignored.
   effects on_finished(const sync_outcome& outcome, wall_time now);
-  /// Something that keeps the repository from starting syncs for now (a Secret that is missing), as a failure of a sync that was not begun.
-  /// A sync that was started ends with `on_finished` instead; while one runs this does nothing.
-  effects on_blocked(const failure& why, wall_time now);
-
   /// When `on_time` should be called at the latest. Nothing while a sync runs or none may.
   [[nodiscard]] std::optional<wall_time> next_due() const;
   [[nodiscard]] next_sync planned() const;

@@ -187,7 +187,8 @@ void remove_mirror(self_ptr self) {
   };
   self->request(st.deps.pool, st.deps.job_timeout, std::move(job))
     .then([done](const msg::job_result&) { done(); },
-          [self, done](caf::error& e) {
+          [self, done, cancel = st.job](caf::error& e) {
+            cancel->stop = true; // a late removal would hit a remote that has come back
             log::warn(remote_state::name, "a mirror could not be removed", {{"remote", to_string(self->state.deps.identity)}, {"err", describe(to_failure(e))}});
             done();
           });

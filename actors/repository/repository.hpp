@@ -16,6 +16,7 @@ struct repository_deps {
   std::chrono::milliseconds listing_timeout{60'000};
   std::chrono::milliseconds store_timeout{120'000};
   std::chrono::milliseconds claim_retry{2'000};
+  std::chrono::milliseconds persist_retry{15'000};
 };
 
 struct repository_state {
@@ -59,6 +60,8 @@ struct repository_state {
   std::string last_reason; ///< of the Ready condition as published
   std::uint64_t wake_epoch = 0;
   std::uint64_t claim_epoch = 0;
+  std::uint64_t persist_epoch = 0; ///< of the last durable state that was sent
+  bool persist_failing = false;    ///< said once, until one is written
 };
 
 /// One Repository (`repository_actor`). Decisions are the machine's; this actor gives it events and time, and carries out its effects: at most one sync in flight

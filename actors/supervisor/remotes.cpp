@@ -77,7 +77,7 @@ apply_object to_apply(supervisor_pointer self, const entry& e) {
     m.remote = st.remotes.at(*e.remote).handle;
     m.remote_name = to_string(*e.remote);
   } else if (auto identity = identity_of(st, *e.object); !identity) {
-    m.remote_problem = identity.error().what;
+    m.remote_problem = identity.error();
   }
   return m;
 }

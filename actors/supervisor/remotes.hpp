@@ -1,10 +1,8 @@
 #pragma once
 
-#include "actors/supervisor/supervisor.hpp"
+#include "actors/supervisor/lives.hpp"
 
 namespace veranda {
-
-using supervisor_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
 
 // The remotes of the supervisor: one actor per remote identity, kept while a repository uses it.
 

@@ -18,9 +18,6 @@ constexpr const char* kind = supervisor_state::name;
 using self_ptr = supervisor_pointer;
 using entry = supervisor_state::entry;
 
-constexpr std::chrono::milliseconds conflicts_delay{100};
-constexpr unsigned restarts_worth_saying = 5;
-
 void show(supervisor_state& st) {
   st.cell->set_detail("repositories", std::to_string(st.entries.size()));
   st.cell->set_detail("remotes", std::to_string(st.remotes.size()));
@@ -61,12 +58,6 @@ void answer_first_syncs(supervisor_state& st) {
 
 // -- repositories --------------------------------------------------------------------------------
 
-void arm_conflicts(self_ptr self) {
-  if (std::exchange(self->state.conflicts_armed, true))
-    return;
-  self->delayed_send(self, conflicts_delay, msg::conflicts_due{});
-}
-
 void report_conflicts(self_ptr self) {
   auto& st = self->state;
   st.conflicts_armed = false;
@@ -87,52 +78,6 @@ void report_conflicts(self_ptr self) {
   }
 }
 
-std::optional<durable_state> take_restored(supervisor_state& st, const std::string& uid) {
-  if (!st.restored)
-    return std::nullopt;
-  auto node = st.restored->extract(uid);
-  return node ? std::optional{std::move(node.mapped())} : std::nullopt;
-}
-
-void spawn_repository(self_ptr self, entry& e) {
-  auto& st = self->state;
-  auto deps = st.deps.repository;
-  deps.supervisor = self;
-  const auto& meta = e.object->meta;
-  e.handle = self->spawn<caf::monitored>(repository, std::move(deps), to_apply(self, e), take_restored(st, meta.uid));
-  e.stopping = false;
-  e.conflicts.clear();
-  st.running.emplace(e.handle->address(), meta.key);
-  st.deps.env.telemetry->repositories(st.entries.size());
-  arm_conflicts(self);
-}
-
-void stop_repository(self_ptr self, entry& e) {
-  if (e.stopping)
-    return;
-  e.stopping = true;
-  leave_remote(self, e);
-  if (e.handle)
-    self->send(e.handle, msg::close_repository{});
-  arm_conflicts(self);
-}
-
-/// Rows of a repository that no actor speaks for.
-void close_orphan(self_ptr self, const object_key& key, const std::string& uid) {
-  auto& st = self->state;
-  log::info(kind, "removing the rows of a repository that is gone", {{"key", to_string(key)}});
-  auto failed = [key](caf::error& e) {
-    log::warn(kind, "rows of a repository that is gone could not be removed; tried again at the next start",
-              {{"key", to_string(key)}, {"err", describe(to_failure(e))}});
-  };
-  self->request(st.deps.cache, st.deps.store_timeout, msg::claim_repository{key, uid, st.deps.repository.epoch, nullptr})
-    .then(
-      [self, failed](const store::repository_claim& claim) {
-        self->request(self->state.deps.cache, self->state.deps.store_timeout, msg::close_rows{claim}).then([](bool) {}, failed);
-      },
-      failed);
-}
-
 void remove(self_ptr self, const object_key& key) {
   auto& st = self->state;
   const auto at = st.entries.find(key);
@@ -144,8 +89,9 @@ void remove(self_ptr self, const object_key& key) {
     return;
   }
   leave_remote(self, at->second); // it was waiting for a restart
-  close_orphan(self, key, at->second.object->meta.uid);
+  const auto uid = at->second.object->meta.uid;
   forget(st, at);
+  close_orphan(self, key, uid);
 }
 
 void upsert(self_ptr self, const repository_object_ptr& object) {
@@ -271,29 +217,6 @@ void on_change(self_ptr self, const msg::repository_changed& m) {
 
 // -- deaths --------------------------------------------------------------------------------------
 
-void say_it_keeps_dying(self_ptr self, const entry& e) {
-  auto& st = self->state;
-  auto status = e.object->status;
-  condition said{"Ready", "False", "Error", "internal error: the actor of this repository ended " + std::to_string(e.restarts) + " times in a row; see the daemon's log",
-                 st.deps.env.wall_now(), e.object->meta.generation};
-  if (!status.conditions.empty() && status.conditions.front().status == said.status)
-    said.last_transition = status.conditions.front().last_transition;
-  status.conditions = {std::move(said)};
-  self->send(st.deps.repository.status, msg::publish_status{e.object->meta.key, e.object->meta.uid, status, {}});
-}
-
-void restart_later(self_ptr self, entry& e, const caf::error& reason) {
-  auto& st = self->state;
-  const auto shift = std::min(e.restarts++, 16U);
-  const auto delay = std::min<std::chrono::milliseconds>(st.deps.restart_max, st.deps.restart_initial * (1LL << shift));
-  log::error(kind, "a repository's actor ended; it is started again",
-             {{"key", to_string(e.object->meta.key)}, {"err", describe(to_failure(reason))}, {"in", format_go_duration(delay)}});
-  st.deps.env.telemetry->actor_restarted(repository_state::name);
-  if (e.restarts >= restarts_worth_saying)
-    say_it_keeps_dying(self, e);
-  self->delayed_send(self, delay, msg::restart_due{e.object->meta.key, ++e.restart_epoch});
-}
-
 void repository_down(self_ptr self, const object_key& key, const caf::error& reason) {
   auto& st = self->state;
   const auto at = st.entries.find(key);
@@ -307,9 +230,10 @@ void repository_down(self_ptr self, const object_key& key, const caf::error& rea
     move_to_remote(self, e);
     spawn_repository(self, e);
   } else if (e.stopping) {
-    if (reason) // it did not come to the end of closing
-      close_orphan(self, key, e.object->meta.uid);
+    const auto uid = e.object->meta.uid;
     forget(st, at);
+    if (reason) // it did not come to the end of closing
+      close_orphan(self, key, uid);
   } else {
     restart_later(self, e, reason);
   }
@@ -348,31 +272,7 @@ void on_exit(self_ptr self, const caf::exit_msg& m) {
   quit_when_all_ended(self);
 }
 
-void on_restart(self_ptr self, const msg::restart_due& m) {
-  auto& st = self->state;
-  const auto at = st.entries.find(m.key);
-  if (at == st.entries.end() || at->second.restart_epoch != m.epoch || at->second.handle || st.shutting_down)
-    return;
-  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{})
-    .then(
-      [self, m](const msg::states_ptr& states) {
-        auto& state = self->state;
-        const auto found = state.entries.find(m.key);
-        if (found == state.entries.end() || found->second.handle || state.shutting_down)
-          return;
-        for (const auto& s : *states)
-          if (s.uid == found->second.object->meta.uid)
-            state.restored->insert_or_assign(s.uid, s);
-        spawn_repository(self, found->second);
-      },
-      [self, m](caf::error& e) {
-        const auto found = self->state.entries.find(m.key);
-        if (found != self->state.entries.end() && !found->second.handle)
-          restart_later(self, found->second, e);
-      });
-}
-
-/// The document's periodic ticker: whatever should run and does not, is started.
+/// The document's periodic ticker: what runs is told its object and its remote again, should a message have been lost with an actor that ended.
 void heal(self_ptr self) {
   auto& st = self->state;
   for (auto& [key, e] : st.entries)
@@ -450,6 +350,10 @@ supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) 
     [self](const msg::consistency_due&) {
       const handling h{*self->state.cell, "consistency_due", self->mailbox().size()};
       heal(self);
+    },
+    [self](const msg::orphan_due& m) {
+      const handling h{*self->state.cell, "orphan_due", self->mailbox().size()};
+      remove_orphan(self, m.uid);
     },
     [self](const msg::conflicts_due&) {
       const handling h{*self->state.cell, "conflicts_due", self->mailbox().size()};

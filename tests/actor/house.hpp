@@ -47,8 +47,11 @@ struct house : actor_fixture {
     cache_deps.open = [this](bool) -> result<std::unique_ptr<store::package_cache>> {
       if (cache.failing.contains("reopen"))
         return cache.failing.at("reopen");
-      if (std::exchange(cache.damaged, false))
+      if (std::exchange(cache.damaged, false)) {
         cache.rows.clear();
+        cache.trees.clear();
+        cache.contents.clear();
+      }
       return std::unique_ptr<store::package_cache>{std::make_unique<memory_package_cache>(cache)};
     };
     cache_deps.read_states = [this]() -> result<std::vector<durable_state>> {

@@ -394,6 +394,20 @@ BOOST_AUTO_TEST_CASE(whose_changed_spec_could_not_be_stored_is_stored_later) {
   BOOST_TEST(cache.rows.at("uid-a").spec.deployment);
 }
 
+BOOST_AUTO_TEST_CASE(whose_state_could_not_be_written_is_written_as_soon_as_that_works) {
+  start();
+  cache.failing["put_state"] = {ec::unavailable, "no space left on device", {}, {}, {}};
+  change("a", [&](auto& o) { o.spec.sync.run_once_at = wall_now() + 3min; });
+  BOOST_TEST(!cache.rows.at("uid-a").state.accepted_run_once.has_value());
+  advance(1min);
+  cache.failing.clear();
+  advance(15s); // a crash from here on runs it at once after the restart
+  BOOST_TEST(cache.rows.at("uid-a").state.accepted_run_once.has_value());
+  const auto written = cache.count("put_state");
+  advance(1min);
+  BOOST_TEST(cache.count("put_state") == written);
+}
+
 BOOST_AUTO_TEST_CASE(with_another_description_is_not_synced) {
   start();
   change("a", [](auto& o) { o.spec.description = "for people"; });

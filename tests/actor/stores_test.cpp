@@ -251,6 +251,31 @@ BOOST_AUTO_TEST_CASE(a_damaged_cache_is_rebuilt_from_the_remotes) {
   advance_until([&] { return ready("a") && ready("b") && cached("a").size() == 3 && cached("b").size() == 3; }, 1min);
 }
 
+BOOST_AUTO_TEST_CASE(damage_that_only_a_reader_met_is_looked_for_and_mended) {
+  git.publish(url, "main", "app", 1);
+  list({an_object("a")});
+  workers->instead = [](const msg::job& job) -> std::optional<result<msg::job_result>> {
+    if (job.kind != msg::job_kind::sync)
+      return std::nullopt;
+    return result<msg::job_result>{failure{ec::corrupt_cache, "the file is damaged", {}, {}, {}}};
+  };
+  git.publish(url, "main", "app", 2);
+  cache.damaged = true;
+  advance_until([&] { return cache.opened == 2; }, 11min);
+  workers->instead = nullptr;
+  advance_until([&] { return ready("a") && cached("a").size() == 3; }, 30min);
+}
+
+BOOST_AUTO_TEST_CASE(a_sound_cache_is_not_looked_through_again_and_again) {
+  for (int i = 0; i < 5; ++i)
+    tell(cache_actor, msg::check_cache{});
+  BOOST_TEST(cache.checked == 1U);
+  advance(10min);
+  tell(cache_actor, msg::check_cache{});
+  BOOST_TEST(cache.checked == 2U);
+  BOOST_TEST(cache.opened == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(lets_go_of_the_gate_when_contents_are_stored_and_when_they_are_not) {
   const auto gate = std::make_shared<msg::content_gate>(1);
   const cancel_token cancel;

@@ -141,6 +141,34 @@ BOOST_AUTO_TEST_CASE(deleted_while_its_actor_waits_for_a_restart_is_closed) {
   BOOST_TEST(seen().entries.empty());
 }
 
+BOOST_AUTO_TEST_CASE(rows_of_one_that_is_gone_are_removed_when_that_works) {
+  list({an_object("a"), an_object("b")});
+  crash(repository_of("a"));
+  settle();
+  cache.failing["close"] = {ec::unavailable, "no space left on device", {}, {}, {}};
+  remove("a");
+  advance(1min);
+  BOOST_TEST(cache.rows.size() == 2U);
+  cache.failing.clear();
+  advance(30s);
+  BOOST_TEST(cache.rows.size() == 1U);
+  BOOST_TEST(cache.rows.count("uid-b") == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(rows_that_could_not_be_removed_do_not_cost_a_new_object_of_the_name_its_own) {
+  list({an_object("a")});
+  crash(repository_of("a"));
+  settle();
+  cache.failing["close"] = {ec::unavailable, "no space left on device", {}, {}, {}};
+  remove("a");
+  cache.failing.clear();
+  put(an_object("a", url, "uid-new"));
+  advance(5min);
+  BOOST_TEST(cache.rows.size() == 1U);
+  BOOST_TEST(cache.rows.count("uid-new") == 1U);
+  BOOST_TEST(seen().orphans.empty());
+}
+
 BOOST_AUTO_TEST_CASE(changes_that_come_before_the_durable_states_are_not_lost) {
   std::vector<repository_object> all{an_object("a")};
   caf::anon_send(boss, msg::repositories_listed{std::make_shared<const std::vector<repository_object>>(all)});

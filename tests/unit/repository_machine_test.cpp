@@ -303,15 +303,4 @@ BOOST_AUTO_TEST_CASE(an_object_being_deleted_is_not_synced) {
   BOOST_TEST(!d.machine.next_due().has_value());
 }
 
-BOOST_AUTO_TEST_CASE(blocked_is_a_failure_without_a_sync) {
-  driver d;
-  d.settle();
-  const auto fx = d.machine.on_blocked(fails(ec::dependency_missing, "Secret login is missing"), d.now);
-  BOOST_TEST(fx.publish);
-  BOOST_TEST(d.ready().message.starts_with("Secret login is missing (dependency_missing)"));
-  BOOST_TEST((*d.machine.next_due() >= at(10, 5)));
-  BOOST_TEST((*d.machine.next_due() <= at(10, 5, 30)));
-  BOOST_TEST(started(d.see(d.trigger(sync_cause::secret_changed))) == "secret_changed");
-}
-
 BOOST_AUTO_TEST_SUITE_END()

@@ -28,6 +28,7 @@ struct memory_cache {
   std::map<std::string, failure> failing; ///< by operation, until taken out
   bool damaged = false;                   ///< every operation fails with `corrupt_cache` until the cache is opened anew, empty
   unsigned opened = 0;
+  unsigned checked = 0;
 
   [[nodiscard]] const repository* find(const object_key& key) const {
     for (const auto& [uid, row] : rows)
@@ -138,6 +139,7 @@ public:
     return std::size_t{0};
   }
   result<void> check() override {
+    ++data_.checked;
     if (auto f = refuse("check"))
       return *f;
     return {};

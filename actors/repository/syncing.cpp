@@ -1,0 +1,208 @@
+#include "actors/repository/repository_parts.hpp"
+
+#include "actors/common/guard.hpp"
+#include "actors/logic/discovery/discovery.hpp"
+#include "actors/repository/sync_log.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <algorithm>
+
+namespace veranda::repository_parts {
+
+namespace {
+
+constexpr std::chrono::seconds listing_reuse{5};        ///< a listing this old still serves what is not urgent
+constexpr std::chrono::minutes queue_patience{24 * 60}; ///< a sync's deadline begins with its work: until then it waits its turn
+
+void finish(self_ptr self, logic::sync_outcome outcome);
+
+logic::sync_outcome failed(const repository_state& st, failure why) {
+  logic::sync_outcome outcome;
+  outcome.sync_id = st.running->order.sync_id;
+  outcome.error = std::move(why);
+  return outcome;
+}
+
+logic::sync_outcome unchanged(const repository_state& st) {
+  logic::sync_outcome outcome;
+  outcome.sync_id = st.running->order.sync_id;
+  outcome.unchanged = true;
+  outcome.basis = st.machine->durable().basis;
+  return outcome;
+}
+
+/// True when this continuation belongs to a sync that is no longer the running one.
+bool superseded(const repository_state& st, const std::string& sync_id) { return !st.running || st.running->order.sync_id != sync_id; }
+
+void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
+  auto& st = self->state;
+  auto& run = *st.running;
+  logic::sync_outcome outcome;
+  outcome.sync_id = run.order.sync_id;
+  outcome.basis = synced->delta.basis;
+  outcome.stats = synced->delta.stats;
+  outcome.bad = synced->delta.bad;
+  outcome.note = synced->note;
+  run.applying = true;
+  st.cell->set_detail("phase", "applying");
+  msg::apply_delta apply{*st.claim, {synced, &synced->delta}, st.machine->durable_after(outcome, wall_now(st))};
+  self->request(st.deps.cache, st.deps.store_timeout, std::move(apply))
+    .then(
+      [self, synced, outcome](const store::apply_result& applied) mutable {
+        auto& state = self->state;
+        if (superseded(state, outcome.sync_id))
+          return;
+        log_sync_result(state, *synced);
+        state.deps.env.telemetry->delta_applied(synced->delta);
+        state.deps.env.telemetry->feed_position(applied.position);
+        outcome.bad.insert(outcome.bad.end(), applied.rejected.begin(), applied.rejected.end());
+        outcome.stats.revisions = applied.revisions;
+        outcome.stats.packages = applied.packages;
+        state.running->persist_later |= !applied.rejected.empty(); // what the transaction could not know
+        state.basis_holds = true;
+        state.known_digest = state.running->listing_digest;
+        state.known_spec = *state.running->spec;
+        finish(self, std::move(outcome));
+      },
+      [self, id = outcome.sync_id](caf::error& e) {
+        if (superseded(self->state, id))
+          return;
+        const auto why = to_failure(e);
+        if (why.code == ec::stale)
+          stop_as_stale(self, why);
+        else
+          finish(self, failed(self->state, why));
+      });
+}
+
+void run_on_mirror(self_ptr self, ref_table_ptr refs) {
+  auto& st = self->state;
+  auto& run = *st.running;
+  st.cell->set_detail("phase", "syncing");
+  msg::run_sync order{run.order.sync_id, st.key,    st.uid, run.spec, std::move(refs), run.basis,
+                      run.order.cause == sync_cause::user, run.order.full, run.cancel};
+  self->request(st.applied.remote, queue_patience, std::move(order))
+    .then(
+      [self, id = run.order.sync_id](const msg::sync_result_ptr& synced) {
+        if (!superseded(self->state, id))
+          apply_result(self, synced);
+      },
+      [self, id = run.order.sync_id, cancel = run.cancel](caf::error& e) {
+        cancel->stop = true;
+        if (!superseded(self->state, id))
+          finish(self, failed(self->state, to_failure(e)));
+      });
+}
+
+failure missing_branch(const git_spec& git, const ref_table& refs) {
+  failure f{ec::not_found, "branch \"" + git.branch + "\" not found in repository", {}, "spec.git.branch", {}};
+  if (refs.refs.empty())
+    f.what += "; the remote has no matching refs at all (is it empty?)";
+  return f;
+}
+
+void on_listing(self_ptr self, const git::listing& listed) {
+  auto& st = self->state;
+  auto& run = *st.running;
+  if (run.cancel->expired()) {
+    finish(self, failed(st, {run.cancel->reason(), "the sync was stopped", {}, {}, {}}));
+    return;
+  }
+  if (!listed.refs) { // equal to the digest that agreed with the basis
+    finish(self, unchanged(st));
+    return;
+  }
+  const auto& git = *run.spec->git;
+  if (!listed.refs->find("refs/heads/" + git.branch)) {
+    finish(self, failed(st, missing_branch(git, *listed.refs)));
+    return;
+  }
+  run.listing_digest = listed.digest;
+  run.basis = logic::basis_of(*listed.refs, st.key, *run.spec);
+  if (!run.order.full && st.basis_holds && run.basis.digest == st.machine->durable().basis.digest) {
+    st.known_digest = listed.digest;
+    st.known_spec = *run.spec;
+    finish(self, unchanged(st));
+    return;
+  }
+  logic::effects said;
+  if (!st.machine->on_listed_changed(wall_now(st), said)) {
+    finish(self, unchanged(st));
+    return;
+  }
+  if (said.publish)
+    publish(self);
+  run_on_mirror(self, listed.refs);
+}
+
+void finish(self_ptr self, logic::sync_outcome outcome) {
+  auto& st = self->state;
+  const auto took = self->clock().now() - st.running->began;
+  log_sync_finished(st, outcome, std::chrono::duration_cast<std::chrono::milliseconds>(took));
+  st.deps.env.telemetry->sync_finished(st.key, st.running->order.cause, outcome.error ? &*outcome.error : nullptr, outcome.unchanged, took,
+                                     wall_now(st));
+  st.cell->set_detail("phase", "");
+  st.cell->set_last_error(outcome.error ? describe(*outcome.error) : "");
+  if (outcome.error && outcome.error->code == ec::corrupt_cache && !st.running->applying) // seen by a reader: the writer does not know
+    self->send(st.deps.cache, msg::check_cache{});
+  const bool owed = st.running->persist_later;
+  st.running.reset();
+  auto effects = st.machine->on_finished(outcome, wall_now(st));
+  effects.persist |= owed;
+  st.deps.env.telemetry->repository_counts(st.key, st.machine->durable());
+  answer_callers(self, outcome);
+  if (st.closing) {
+    close_if_idle(self);
+    return;
+  }
+  apply_effects(self, effects);
+  refuse_callers_without_sync(self);
+  report_end(self, outcome.error);
+}
+
+} // namespace
+
+void begin_sync(self_ptr self, const logic::sync_order& order) {
+  auto& st = self->state;
+  repository_state::running_sync run;
+  run.order = order;
+  run.spec = shared_spec(st.applied.object);
+  run.cancel = std::make_shared<cancel_token>();
+  run.began = self->clock().now();
+  run.started = wall_now(st);
+  st.running = std::move(run);
+  st.cell->set_detail("sync_id", order.sync_id);
+  st.cell->set_detail("phase", "listing");
+  log_sync_started(st);
+  st.deps.env.telemetry->sync_started(st.key, order.cause);
+  st.deps.env.telemetry->lateness(st.key, st.running->started - order.due);
+  if (!st.applied.remote) {
+    finish(self, failed(st, st.applied.remote_problem.value_or(failure{ec::invalid_spec, "the object names no remote", {}, "spec.git.repo", {}})));
+    return;
+  }
+  const bool same_spec = st.known_spec && *st.known_spec == spec_of(st);
+  msg::get_listing wanted{st.uid, order.full || !same_spec ? std::string{} : st.known_digest,
+                          order.fresh ? self->clock().now() : self->clock().now() - listing_reuse, st.running->cancel};
+  self->request(st.applied.remote, st.deps.listing_timeout, std::move(wanted))
+    .then(
+      [self, id = order.sync_id](const msg::listing_ptr& listed) {
+        if (!superseded(self->state, id))
+          on_listing(self, *listed);
+      },
+      [self, id = order.sync_id](caf::error& e) {
+        if (!superseded(self->state, id))
+          finish(self, failed(self->state, to_failure(e)));
+      });
+}
+
+/// Ends the running sync at once, without waiting for whoever works on it: a late answer finds itself superseded. Only a transaction that is under way is waited for.
+void cancel_running(self_ptr self, const char* why) {
+  auto& run = *self->state.running;
+  run.cancel->stop = true;
+  if (!run.applying)
+    finish(self, failed(self->state, {ec::cancelled, why, {}, {}, {}}));
+}
+
+} // namespace veranda::repository_parts

@@ -1,0 +1,136 @@
+#include "actors/supervisor/lives.hpp"
+
+#include "actors/common/guard.hpp"
+#include "actors/supervisor/remotes.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <algorithm>
+
+namespace veranda {
+
+namespace {
+
+constexpr const char* kind = supervisor_state::name;
+using self_ptr = supervisor_pointer;
+using entry = supervisor_state::entry;
+
+constexpr std::chrono::milliseconds conflicts_delay{100};
+constexpr unsigned restarts_worth_saying = 5;
+
+std::optional<durable_state> take_restored(supervisor_state& st, const std::string& uid) {
+  if (!st.restored)
+    return std::nullopt;
+  auto node = st.restored->extract(uid);
+  return node ? std::optional{std::move(node.mapped())} : std::nullopt;
+}
+
+void say_it_keeps_dying(self_ptr self, const entry& e) {
+  auto& st = self->state;
+  auto status = e.object->status;
+  condition said{"Ready", "False", "Error", "internal error: the actor of this repository ended " + std::to_string(e.restarts) + " times in a row; see the daemon's log",
+                 st.deps.env.wall_now(), e.object->meta.generation};
+  if (!status.conditions.empty() && status.conditions.front().status == said.status)
+    said.last_transition = status.conditions.front().last_transition;
+  status.conditions = {std::move(said)};
+  self->send(st.deps.repository.status, msg::publish_status{e.object->meta.key, e.object->meta.uid, status, {}});
+}
+
+} // namespace
+
+void arm_conflicts(self_ptr self) {
+  if (std::exchange(self->state.conflicts_armed, true))
+    return;
+  self->delayed_send(self, conflicts_delay, msg::conflicts_due{});
+}
+
+void spawn_repository(self_ptr self, entry& e) {
+  auto& st = self->state;
+  auto deps = st.deps.repository;
+  deps.supervisor = self;
+  const auto& meta = e.object->meta;
+  e.handle = self->spawn<caf::monitored>(repository, std::move(deps), to_apply(self, e), take_restored(st, meta.uid));
+  e.stopping = false;
+  e.conflicts.clear();
+  st.running.emplace(e.handle->address(), meta.key);
+  st.deps.env.telemetry->repositories(st.entries.size());
+  arm_conflicts(self);
+}
+
+void stop_repository(self_ptr self, entry& e) {
+  if (e.stopping)
+    return;
+  e.stopping = true;
+  leave_remote(self, e);
+  if (e.handle)
+    self->send(e.handle, msg::close_repository{});
+  arm_conflicts(self);
+}
+
+void remove_orphan(self_ptr self, const std::string& uid) {
+  auto& st = self->state;
+  const auto at = st.orphans.find(uid);
+  if (at == st.orphans.end())
+    return;
+  const auto key = at->second;
+  if (st.entries.contains(key)) { // the claim of whoever has the name now removes these rows; ours would remove his
+    st.orphans.erase(at);
+    return;
+  }
+  auto failed = [self, key, uid](caf::error& e) {
+    log::warn(kind, "rows of a repository that is gone could not be removed; trying again", {{"key", to_string(key)}, {"err", describe(to_failure(e))}});
+    self->delayed_send(self, self->state.deps.orphan_retry, msg::orphan_due{uid});
+  };
+  self->request(st.deps.cache, st.deps.store_timeout, msg::claim_repository{key, uid, st.deps.repository.epoch, nullptr})
+    .then(
+      [self, uid, failed](const store::repository_claim& claim) {
+        self->request(self->state.deps.cache, self->state.deps.store_timeout, msg::close_rows{claim})
+          .then([self, uid](bool) { self->state.orphans.erase(uid); }, failed);
+      },
+      failed);
+}
+
+void close_orphan(self_ptr self, const object_key& key, const std::string& uid) {
+  if (self->state.orphans.emplace(uid, key).second)
+    log::info(kind, "removing the rows of a repository that is gone", {{"key", to_string(key)}});
+  remove_orphan(self, uid);
+}
+
+void restart_later(self_ptr self, entry& e, const caf::error& reason) {
+  auto& st = self->state;
+  const auto shift = std::min(e.restarts++, 16U);
+  const auto delay = std::min<std::chrono::milliseconds>(st.deps.restart_max, st.deps.restart_initial * (1LL << shift));
+  log::error(kind, "a repository's actor ended; it is started again",
+             {{"key", to_string(e.object->meta.key)}, {"err", describe(to_failure(reason))}, {"in", format_go_duration(delay)}});
+  st.deps.env.telemetry->actor_restarted(repository_state::name);
+  if (e.restarts >= restarts_worth_saying)
+    say_it_keeps_dying(self, e);
+  self->delayed_send(self, delay, msg::restart_due{e.object->meta.key, ++e.restart_epoch});
+}
+
+void on_restart(self_ptr self, const msg::restart_due& m) {
+  auto& st = self->state;
+  const auto at = st.entries.find(m.key);
+  if (at == st.entries.end() || at->second.restart_epoch != m.epoch || at->second.handle || st.shutting_down)
+    return;
+  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{})
+    .then(
+      [self, m](const msg::states_ptr& states) {
+        auto& state = self->state;
+        const auto found = state.entries.find(m.key);
+        if (found == state.entries.end() || found->second.handle || state.shutting_down)
+          return;
+        for (const auto& s : *states)
+          if (s.uid == found->second.object->meta.uid)
+            state.restored->insert_or_assign(s.uid, s);
+        spawn_repository(self, found->second);
+      },
+      [self, m](caf::error& e) {
+        const auto found = self->state.entries.find(m.key);
+        if (found != self->state.entries.end() && !found->second.handle)
+          restart_later(self, found->second, e);
+      });
+}
+
+} // namespace veranda
