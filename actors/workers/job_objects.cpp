@@ -11,12 +11,12 @@ constexpr std::size_t headers_limit = 200'000;
 
 } // namespace
 
-result<logic::git_object> job_objects::read(const oid& id) {
+result<logic::git_object> job_objects::read(const oid& id, std::uint64_t max_bytes) {
   if (auto kept = kept_.extract(id)) {
     kept_bytes_ -= kept.mapped().data.size() + bytes_beside;
     return std::move(kept.mapped());
   }
-  auto object = objects_.read(id);
+  auto object = objects_.read(id, max_bytes);
   if (object && keeping_)
     keep(id, *object);
   return object;

@@ -11,7 +11,7 @@ namespace veranda {
 class job_objects final : public logic::object_reader {
 public:
   explicit job_objects(logic::object_reader& objects) : objects_(objects) {}
-  result<logic::git_object> read(const oid& id) override;
+  result<logic::git_object> read(const oid& id, std::uint64_t max_bytes = logic::most_object_bytes) override;
   result<logic::git_object_header> header(const oid& id) override;
   /// From now on each object is read for the last time.
   void keep_no_more() noexcept { keeping_ = false; }

@@ -2,6 +2,7 @@
 #include "actors/common/log.hpp"
 #include "actors/logic/remote_refs.hpp"
 #include "actors/workers/content_stream.hpp"
+#include "actors/workers/file_losses.hpp"
 #include "actors/workers/job_objects.hpp"
 
 #include <algorithm>
@@ -32,7 +33,7 @@ bool is_damage(const failure& f) { return f.code == ec::not_found || f.code == e
 class watched_objects final : public logic::object_reader {
 public:
   explicit watched_objects(logic::object_reader& objects) : objects_(objects) {}
-  result<logic::git_object> read(const oid& id) override { return noticed(objects_.read(id)); }
+  result<logic::git_object> read(const oid& id, std::uint64_t max_bytes) override { return noticed(objects_.read(id, max_bytes)); }
   result<logic::git_object_header> header(const oid& id) override { return noticed(objects_.header(id)); }
   [[nodiscard]] bool found_damage() const noexcept { return damaged_; }
 
@@ -184,14 +185,18 @@ private:
     out_->delta.stats.fetched_bytes = out_->fetched_bytes;
     progress_("storing", std::to_string(out_->delta.added.size() + out_->delta.changed.size()) + " package revisions");
     kept_->keep_no_more();
+    file_losses losses{*cache_};
+    const auto trees = losses.look(job_.sync.uid, out_->delta);
+    if (!trees)
+      return trees.error();
     content_stream stream{tools_, *cache_, *kept_, *job_.cancel};
-    for (const auto* revisions : {&out_->delta.added, &out_->delta.changed})
-      if (auto sent = stream.send(*revisions, out_->delta.bad); !sent)
-        return sent;
-    auto finished = stream.finish();
-    out_->delta.stats.bad = out_->delta.bad.size();
+    if (auto sent = stream.send(*trees); !sent)
+      return sent;
+    if (auto finished = stream.finish(); !finished)
+      return finished;
+    auto reported = losses.report(out_->delta);
     out_->store_time = since(began);
-    return finished;
+    return reported;
   }
 
   /// What has to be said when nothing was found, so that zero packages are never a silent Ready.

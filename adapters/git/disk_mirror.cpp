@@ -1,6 +1,7 @@
 #include "adapters/git/disk_mirror.hpp"
 
 #include "adapters/git/atomic_file.hpp"
+#include "adapters/git/memory_bound.hpp"
 #include "adapters/git/packed_refs.hpp"
 #include "adapters/git/ref_listing.hpp"
 
@@ -26,7 +27,6 @@ constexpr std::string_view gone_mark = ".gone-";
 constexpr std::string_view index_file = "veranda-index";
 constexpr std::string_view bare_config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 constexpr std::string_view default_head = "refs/heads/main";
-constexpr std::size_t max_object_bytes = 512U << 20U;
 
 git_oid to_git(const oid& id) {
   git_oid out;
@@ -217,17 +217,19 @@ result<logic::git_object_header> disk_mirror::header(const oid& id) {
   return logic::git_object_header{*known, size};
 }
 
-result<logic::git_object> disk_mirror::read(const oid& id) {
+result<logic::git_object> disk_mirror::read(const oid& id, std::uint64_t max_bytes) {
   const auto raw = to_git(id);
+  const memory_bound bound{std::max(object_memory_bytes, 3 * max_bytes)};
+  const auto too_large = [&] { return failure{ec::too_large, "object " + id.hex() + " is larger than " + std::to_string(max_bytes) + " bytes", {}, {}, {}}; };
   git_odb_object* read = nullptr;
   const int code = git_odb_read(&read, odb_.get(), &raw);
   if (code == GIT_ENOTFOUND) return missing(id);
-  if (code < 0) return libgit2_failure(code, "reading object " + id.hex(), ec::corrupt_cache);
+  if (code < 0) return bound.exceeded() ? too_large() : libgit2_failure(code, "reading object " + id.hex(), ec::corrupt_cache);
   const std::unique_ptr<git_odb_object, odb_object_deleter> object{read};
   auto known = type_of(git_odb_object_type(read));
   if (!known) return std::move(known).error();
   const auto size = git_odb_object_size(read);
-  if (size > max_object_bytes) return failure{ec::too_large, "object " + id.hex() + " is larger than 512 MiB", {}, {}, {}};
+  if (size > max_bytes) return too_large();
   logic::git_object out{*known, std::string(static_cast<const char*>(git_odb_object_data(read)), size)};
   hasher_.update(object_head(out));
   hasher_.update(out.data);

@@ -57,7 +57,7 @@ public:
 
 private:
   explicit disk_mirror(std::filesystem::path dir) : dir_(std::move(dir)) {}
-  result<logic::git_object> read(const oid& id) override;
+  result<logic::git_object> read(const oid& id, std::uint64_t max_bytes) override;
   result<logic::git_object_header> header(const oid& id) override;
   result<void> create(const std::string& identity);
   result<void> check_identity(const std::string& identity);

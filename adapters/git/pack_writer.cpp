@@ -1,6 +1,7 @@
 #include "adapters/git/pack_writer.hpp"
 
 #include "adapters/git/atomic_file.hpp"
+#include "adapters/git/memory_bound.hpp"
 
 #include <git2.h>
 
@@ -71,7 +72,13 @@ result<void> pack_writer::commit(const cancel_token& cancel) {
   if (s.indexer == nullptr) return failure{ec::unavailable, "the server sent no pack", {}, {}, {}};
   if (s.stats.total_objects == 0) return {};
   s.cancel = &cancel;
+  const memory_bound bound{object_memory_bytes};
   if (const int code = git_indexer_commit(s.indexer, &s.stats); code < 0) {
+    if (bound.exceeded())
+      return failure{ec::too_large,
+                     "the pack holds an object, stored as a difference, that needs more than " + std::to_string(object_memory_bytes >> 20U) +
+                       " MiB of memory to be made; remove such large files from the repository's history",
+                     {}, {}, {}};
     if (cancel.expired()) return failure{cancel.reason(), "indexing the received pack was stopped", {}, {}, {}};
     return libgit2_failure(code, "completing the received pack", ec::checksum_mismatch);
   }

@@ -63,9 +63,9 @@ private:
     const std::filesystem::path& path() const override { return client_.inner_->path(); }
 
   private:
-    result<logic::git_object> read(const oid& id) override {
+    result<logic::git_object> read(const oid& id, std::uint64_t max_bytes) override {
       const auto at = client_.damage.find(id);
-      return at != client_.damage.end() ? result<logic::git_object>{at->second} : client_.inner_->objects().read(id);
+      return at != client_.damage.end() ? result<logic::git_object>{at->second} : client_.inner_->objects().read(id, max_bytes);
     }
     result<logic::git_object_header> header(const oid& id) override { return client_.inner_->objects().header(id); }
     damaged_client& client_;
@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE(what_the_remote_itself_lacks_is_fetched_once_more_and_then_
 BOOST_AUTO_TEST_CASE(damage_of_the_package_cache_costs_no_mirror) {
   struct broken_reader final : memory_cache_reader {
     using memory_cache_reader::memory_cache_reader;
-    result<std::vector<oid>> missing_trees(const std::vector<oid>&) override { return failure{ec::corrupt_cache, "the file is damaged", {}, {}, {}}; }
+    result<std::vector<oid>> missing_trees(const std::vector<oid>&, std::uint64_t) override { return failure{ec::corrupt_cache, "the file is damaged", {}, {}, {}}; }
   };
   tools.open_cache = [this]() -> result<std::unique_ptr<store::package_cache_reader>> { return std::unique_ptr<store::package_cache_reader>{std::make_unique<broken_reader>(cache)}; };
   BOOST_TEST(text_of(run(job())) == "the file is damaged");

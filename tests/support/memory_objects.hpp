@@ -114,9 +114,12 @@ public:
     return at == objects_.end() ? nullptr : &at->second;
   }
 
-  result<logic::git_object> read(const oid& id) override {
+  result<logic::git_object> read(const oid& id, std::uint64_t max_bytes = logic::most_object_bytes) override {
     ++reads_[id];
-    if (const auto* object = peek(id))
+    const auto* object = peek(id);
+    if (object != nullptr && object->data.size() > max_bytes)
+      return failure{ec::too_large, "is larger than " + std::to_string(max_bytes) + " bytes", id.hex(), {}, {}};
+    if (object != nullptr)
       return *object;
     return failure{ec::not_found, "no such object", id.hex(), {}, {}};
   }

@@ -42,10 +42,10 @@ private:
       report(at.path, "lies deeper than " + std::to_string(limits_.max_tree_depth) + " directories and was left out");
       return {};
     }
-    auto object = reader_.read(at.tree);
+    auto object = reader_.read(at.tree, limits_.max_object_bytes);
     if (!object && object.error().code != ec::too_large)
       return std::move(object).error();
-    if (!object || object->data.size() > limits_.max_object_bytes) {
+    if (!object) {
       report(at.path, "is a directory of more than " + std::to_string(limits_.max_object_bytes) + " bytes and was left out");
       return {};
     }

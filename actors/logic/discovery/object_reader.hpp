@@ -22,12 +22,16 @@ struct git_object_header {
   std::uint64_t size_bytes = 0;
 };
 
+/// No object that is read as a whole needs to be larger, unless a limit of its own says so.
+inline constexpr std::uint64_t most_object_bytes = 64U << 20U;
+
 /// Raw git objects by id. Tests use one in memory; the real one reads a mirror's object database. Blocks. Failures: `not_found` (a missing
 /// object: the mirror must be refetched), `corrupt_cache`, `checksum_mismatch`, `too_large`.
 class object_reader {
 public:
   virtual ~object_reader() = default;
-  virtual result<git_object> read(const oid& id) = 0;
+  /// An object of more than `max_bytes` is `too_large`, before memory is spent on it.
+  virtual result<git_object> read(const oid& id, std::uint64_t max_bytes = most_object_bytes) = 0;
   virtual result<git_object_header> header(const oid& id) = 0;
 };
 

@@ -17,10 +17,7 @@ struct session {
     if (cancel.expired())
       return failure{cancel.reason(), "the discovery was stopped", {}, {}, {}};
     ++index.objects_read;
-    auto object = reader.read(id);
-    if (object && object->data.size() > limits.max_object_bytes)
-      return failure{ec::too_large, "is larger than " + std::to_string(limits.max_object_bytes) + " bytes", id.hex(), {}, {}};
-    return object;
+    return reader.read(id, limits.max_object_bytes);
   }
   [[nodiscard]] static bool is_isolated(const failure& f) noexcept { return f.code == ec::too_large; }
 
