@@ -321,6 +321,9 @@ private:
     deps.merge = logic::merge_managed;
     deps.objects = object_store_;
     deps.supervisor = supervisor_;
+    deps.permit = std::make_shared<source::deletion_permit>(std::filesystem::absolute(settings_.data_dir / "allow-deletion").lexically_normal());
+    deps.planning.allow_deletion = settings_.allow_manifest_deletion;
+    deps.planning.release = deps.permit->how();
     deps.first_applied = [this] {
       if (auto spawned = spawn_watcher(); !spawned) {
         log::error("system", "Repository objects cannot be watched", {{"err", describe(spawned.error())}});

@@ -5,6 +5,8 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <algorithm>
+
 namespace veranda {
 
 namespace {
@@ -87,6 +89,7 @@ void plan_done(self_ptr self) {
     again(self, std::min<std::chrono::milliseconds>(st.deps.retry_max, st.deps.retry * (1LL << std::min(st.failures++, 10U))));
     return;
   }
+  st.permitted = false;
   st.failures = 0;
   again(self, std::chrono::milliseconds{0});
 }
@@ -124,9 +127,30 @@ void next_write(self_ptr self) {
           });
 }
 
+/// Whether somebody has just permitted what is held.
+bool permit_given(manifest_follower_state& st) {
+  if (!st.deps.permit)
+    return false;
+  auto taken = st.deps.permit->take();
+  const auto why = taken ? failure{} : taken.error();
+  if (!taken && why != st.permit_failure)
+    log::warn(kind, describe(why));
+  st.permit_failure = why;
+  return taken && *taken;
+}
+
+/// What came of a permit.
+void say_permitted(const source::manifest_plan& plan, std::size_t removals) {
+  if (plan.held > 0)
+    log::warn(kind, "the permit to delete does not help here, and is spent", {{"held", std::to_string(plan.held)}});
+  else
+    log::info(kind, "deletions were permitted, once", {{"objects", std::to_string(removals)}});
+}
+
 void look(self_ptr self) {
   auto& st = self->state;
-  if (!std::exchange(st.look, false) && !st.deps.directory->wait(st.deps.slice)) {
+  const bool given = permit_given(st);
+  if (!std::exchange(st.look, false) && !given && !st.deps.directory->wait(st.deps.slice)) {
     again(self, std::chrono::milliseconds{0});
     return;
   }
@@ -137,7 +161,12 @@ void look(self_ptr self) {
     plan_failed(self, live.error());
     return;
   }
-  auto plan = source::plan(scanned, *live, st.deps.merge);
+  st.permitted = st.permitted || given;
+  auto planning = st.deps.planning;
+  planning.allow_deletion = planning.allow_deletion || st.permitted;
+  auto plan = source::plan(scanned, *live, st.deps.merge, planning);
+  if (given)
+    say_permitted(plan, static_cast<std::size_t>(std::ranges::count(plan.writes, source::write_kind::remove, &source::manifest_write::kind)));
   st.plan_problems = std::move(plan.problems);
   st.cell->set_detail("objects", std::to_string(scanned.objects.size()));
   st.writes.assign(std::make_move_iterator(plan.writes.begin()), std::make_move_iterator(plan.writes.end()));

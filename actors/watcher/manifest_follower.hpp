@@ -2,6 +2,7 @@
 
 #include "actors/common/env.hpp"
 #include "adapters/secrets/manifest_secrets.hpp"
+#include "adapters/source/deletion_permit.hpp"
 #include "adapters/source/manifest_sync.hpp"
 #include "messages/actor_handles.hpp"
 
@@ -18,6 +19,8 @@ struct manifest_follower_deps {
   source::merge_function merge;
   object_store_actor objects;
   supervisor_actor supervisor;
+  source::plan_options planning;
+  std::shared_ptr<source::deletion_permit> permit; ///< lets one plan remove what `planning` would hold; may be null
   std::function<void()> first_applied; ///< once, after the first scan is in the object store
   std::function<void(const std::vector<source::manifest_problem>&)> problems; ///< after each scan. Thread safe, quick
   std::chrono::milliseconds slice{250};
@@ -32,6 +35,8 @@ struct manifest_follower_state {
   cell_ptr cell;
   bool look = true; ///< scan even if nothing is said to have changed
   bool first = true;
+  bool permitted = false; ///< the permit was taken, and is good until a plan is carried out
+  failure permit_failure; ///< as last said
   bool failed = false;   ///< of the present plan: a write that is worth trying again
   unsigned failures = 0; ///< plans in a row
   std::deque<source::manifest_write> writes; ///< of the present plan

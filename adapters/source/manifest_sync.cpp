@@ -77,11 +77,12 @@ std::optional<manifest_write> write_for(const manifest_object& wanted, const liv
 std::string hold_reason(const manifest_state& state, std::size_t removals, std::size_t managed, const plan_options& options) {
   const std::string count = "DeletionHeld: " + std::to_string(removals) + " of " + std::to_string(managed) + " objects from files are kept: ";
   if (state.directory_missing)
-    return count + "the manifest directory is missing";
+    return count + "the manifest directory is missing; put it back (an empty one to remove them all)";
   if (state.incomplete)
-    return count + "the manifest directory could not be read as a whole";
+    return count + "the manifest directory could not be read as a whole; make it readable";
   if (removals >= options.hold_at_least && removals * 100 > managed * options.hold_percent)
-    return count + "their files would take away more than " + std::to_string(options.hold_percent) + "% at once";
+    return count + "their files went, which would take away more than " + std::to_string(options.hold_percent) + "% at once; put them back" +
+           (options.release.empty() ? "" : ", or remove the objects with: " + options.release);
   return {};
 }
 

@@ -29,6 +29,7 @@ struct plan_options {
   bool allow_deletion = false;       ///< do what the hold would hold back
   std::size_t hold_percent = 50;     ///< removals of more than so many percent of the managed objects are held,
   std::size_t hold_at_least = 10;    ///< when they are at least so many
+  std::string release{};             ///< the command that lets go of them, for people; empty: there is none
 };
 
 struct manifest_plan {

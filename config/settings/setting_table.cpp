@@ -177,6 +177,10 @@ std::vector<setting> make_table() {
   return {
       path("manifests", "DIR", "Directory of manifests to follow: Repository and Secret objects in YAML or JSON. Without it objects come from `veranda apply`.",
            &settings::manifests),
+      flag("allow-manifest-deletion",
+           "Remove objects whose files went even when they are over half of those from files, and at least ten. Without it they are kept until a file allow-deletion in the "
+           "data directory releases them, once.",
+           &settings::allow_manifest_deletion),
       path("data-dir", "DIR", "Where everything durable lives: object store, package cache, mirrors, token. Locked by the daemon that uses it.",
            &settings::data_dir),
       {"listen", "ADDR:PORT", "Address of the HTTP API, probes and metrics. Port 0 takes a free one. An address other than loopback needs TLS.",

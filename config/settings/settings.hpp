@@ -22,6 +22,7 @@ struct settings {
   std::filesystem::path token_file; ///< `--token-file`; empty: `<data-dir>/token`, made at first start with mode 0600
   std::filesystem::path tls_certificate, tls_key; ///< `--tls-certificate`, `--tls-key`
   bool once = false;
+  bool allow_manifest_deletion = false; ///< remove over half of the objects at once when their files went
   std::chrono::milliseconds repo_sync_frequency{std::chrono::minutes{10}};
   std::chrono::milliseconds health_check_frequency{std::chrono::minutes{1}}; ///< 0 turns it off
   std::chrono::milliseconds full_compare_interval{std::chrono::hours{6}};

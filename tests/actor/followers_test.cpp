@@ -5,6 +5,9 @@
 #include "actors/watcher/watcher.hpp"
 #include "tests/support/actor_fixture.hpp"
 #include "tests/support/fakes/sources.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+#include <fstream>
 
 using namespace veranda;
 using namespace veranda::test;
@@ -134,7 +137,12 @@ struct followed : follower_fixture {
     deps.objects = objects_actor;
     deps.supervisor = boss;
     deps.first_applied = [this] { ++first_applied; };
-    deps.problems = [this](const std::vector<source::manifest_problem>& p) { reported.push_back(p.size()); };
+    deps.problems = [this](const std::vector<source::manifest_problem>& p) {
+      reported.push_back(p.size());
+      last_problem = p.empty() ? "" : source::describe(p.back());
+    };
+    deps.planning = planning;
+    deps.permit = permit;
     spawn(manifest_follower, std::move(deps));
     quiet();
   }
@@ -186,6 +194,9 @@ struct followed : follower_fixture {
   std::shared_ptr<fake_objects_reader> reader = std::make_shared<fake_objects_reader>(objects);
   std::shared_ptr<secrets::secret_files> secrets = std::make_shared<secrets::secret_files>();
   object_store_actor objects_actor;
+  source::plan_options planning;
+  std::shared_ptr<source::deletion_permit> permit;
+  std::string last_problem;
   unsigned first_applied = 0;
   std::vector<std::size_t> reported;
 };
@@ -270,6 +281,85 @@ BOOST_AUTO_TEST_CASE(problems_are_counted_and_mended_ones_go) {
   quiet();
   BOOST_TEST(telemetry->problems == 0U);
   BOOST_TEST((reported == std::vector<std::size_t>{1, 0}));
+}
+
+namespace {
+
+/// Twelve objects whose files went, but for one.
+struct held : followed {
+  held() {
+    planning.release = "touch it";
+    permit = std::make_shared<source::deletion_permit>(data.path() / "allow-deletion");
+    std::vector<source::manifest_object> all;
+    for (char c = 'a'; c < 'm'; ++c)
+      all.push_back(a_repository(std::string(1, c)));
+    directory->state = state(all);
+  }
+  void lose_all_but_one() {
+    open();
+    take_written();
+    directory->say(state({a_repository("a")}));
+    quiet();
+  }
+  void allow() const { std::ofstream{data.path() / "allow-deletion"}; }
+  [[nodiscard]] std::size_t stored() const { return objects->objects.size(); }
+  test::temporary_directory data;
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(many_deletions_wait_for_a_permit_that_counts_once, held) {
+  lose_all_but_one();
+  BOOST_TEST(stored() == 12U);
+  BOOST_REQUIRE(telemetry->problems == 1U);
+  BOOST_TEST(last_problem.ends_with("or remove the objects with: touch it"));
+  allow();
+  quiet();
+  BOOST_TEST(stored() == 1U);
+  BOOST_TEST(telemetry->problems == 0U);
+  BOOST_TEST(!std::filesystem::exists(data.path() / "allow-deletion"));
+  std::vector<source::manifest_object> others;
+  for (char c = 'n'; c < 'z'; ++c)
+    others.push_back(a_repository(std::string(1, c)));
+  directory->say(state(others));
+  quiet();
+  directory->say(state({}));
+  quiet();
+  BOOST_TEST(stored() == 12U); // held again
+}
+
+BOOST_FIXTURE_TEST_CASE(a_permit_given_before_it_is_needed_is_spent, held) {
+  open();
+  allow();
+  quiet();
+  BOOST_TEST(!std::filesystem::exists(data.path() / "allow-deletion"));
+  directory->say(state({a_repository("a")}));
+  quiet();
+  BOOST_TEST(stored() == 12U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_permit_is_good_until_the_plan_is_carried_out, held) {
+  lose_all_but_one();
+  objects->fail = full_disk;
+  allow();
+  quiet();
+  BOOST_TEST(stored() == 12U);
+  objects->fail = nullptr;
+  later(2s);
+  BOOST_TEST(stored() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_permit_that_cannot_be_removed_is_not_heeded, held) {
+  lose_all_but_one();
+  std::filesystem::create_directory(data.path() / "allow-deletion");
+  quiet();
+  BOOST_TEST(stored() == 12U);
+}
+
+BOOST_FIXTURE_TEST_CASE(with_the_setting_nothing_is_held, held) {
+  planning.allow_deletion = true;
+  lose_all_but_one();
+  BOOST_TEST(stored() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(a_secret_that_changes_comes_or_goes_is_told_but_not_those_of_the_start) {

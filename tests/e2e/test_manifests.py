@@ -1,6 +1,7 @@
 """Manifests in, objects and conditions out: the life of a Repository."""
 import json
 import pathlib
+import subprocess
 
 from harness.case import Case, manifest
 from harness.git import package
@@ -84,6 +85,42 @@ class Lifecycle(Case):
         daemon.cli("apply", "-f", own, status=1)
         daemon.cli("delete", "-f", own, status=1)
         self.assertEqual(daemon.repository("r")["spec"]["git"]["branch"], "main")
+
+    def test_many_deletions_at_once_are_held_until_permitted(self):
+        everything = {f"r{n}" for n in range(30)}
+        for name in everything:
+            self.write(f"{name}.yaml", manifest(name, self.remote.path))
+        daemon = self.daemon()
+        self.assertEqual(self.names(daemon), everything)
+
+        self.remove("r0.yaml")
+        self.remove("r1.yaml")
+        wait_for(lambda: self.names(daemon) == everything - {"r0", "r1"}, "removal of one or two")
+
+        gone = {f"r{n}" for n in range(2, 22)}
+        for name in gone:
+            self.remove(f"{name}.yaml")
+        line = wait_for(lambda: next((line for line in daemon.log().splitlines() if "DeletionHeld: 20 of 28" in line), None), "a word about the hold")
+        command = f"touch {self.data}/allow-deletion"
+        self.assertIn(command, line)
+        self.assertIn(command, daemon.http("/readyz?verbose")[1])
+        self.assertEqual(daemon.metrics()["veranda_source_manifest_problems"], 1)
+        self.assertEqual(self.names(daemon), everything - {"r0", "r1"})
+
+        subprocess.run(command, shell=True, check=True)
+        wait_for(lambda: self.names(daemon) == everything - {"r0", "r1"} - gone, "removal of what was held")
+        wait_for(lambda: not daemon.revisions("r2"), "removal of its packages")
+        self.assertFalse((self.data / "allow-deletion").exists())
+        self.assertNotIn("DeletionHeld", daemon.http("/readyz?verbose")[1])
+
+    def test_deletions_are_not_held_when_the_settings_say_so(self):
+        for n in range(12):
+            self.write(f"r{n}.yaml", manifest(f"r{n}", self.remote.path))
+        daemon = self.daemon("--allow-manifest-deletion")
+        self.assertEqual(len(self.names(daemon)), 12)
+        for file in list(self.manifests.iterdir()):
+            file.unlink()
+        wait_for(lambda: not self.names(daemon), "removal of everything")
 
     def test_deleted_during_its_sync(self):
         for number in range(30):

@@ -1,8 +1,10 @@
 // links: veranda_adapter_source veranda_logic nlohmann_json::nlohmann_json
 #define BOOST_TEST_MODULE manifest_sync
 #include "actors/logic/ownership.hpp"
+#include "adapters/source/deletion_permit.hpp"
 #include "adapters/source/manifest_file.hpp"
 #include "adapters/source/manifest_sync.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
@@ -153,13 +155,31 @@ BOOST_AUTO_TEST_CASE(removals_are_held) {
   missing.directory_missing = true;
   BOOST_TEST(removals(missing) == 0U);
   BOOST_TEST(removals(missing, {.allow_deletion = true}) == 0U);
-  BOOST_TEST(held_rule(plan_now(missing, s)).find("missing") != std::string::npos);
+  BOOST_TEST(held_rule(plan_now(missing, s)).ends_with("the manifest directory is missing; put it back (an empty one to remove them all)"));
+  BOOST_TEST(held_rule(plan_now(keep(9), s, {.release = "touch /d/allow-deletion"})).ends_with("; put them back, or remove the objects with: touch /d/allow-deletion"));
   auto incomplete = keep(19);
   incomplete.incomplete = true;
   BOOST_TEST(removals(incomplete) == 0U);
   for (int i = 19; i >= 9; --i)
     s.objects.erase({"default", "r" + std::to_string(i)});
   BOOST_TEST(removals(keep(0)) == 9U); // few objects are never held
+}
+
+BOOST_AUTO_TEST_CASE(a_permit_counts_once) {
+  const test::temporary_directory data;
+  const auto file = data.path() / "it's" / "allow-deletion";
+  deletion_permit permit{file};
+  BOOST_TEST(*permit.take() == false); // not even its directory
+  std::filesystem::create_directory(file.parent_path());
+  BOOST_TEST(permit.how() == "touch '" + data.path().string() + "/it'\\''s/allow-deletion'");
+  BOOST_REQUIRE(std::system(permit.how().c_str()) == 0);
+  BOOST_TEST(*permit.take() == true);
+  BOOST_TEST(!std::filesystem::exists(file));
+  BOOST_TEST(*permit.take() == false);
+  std::filesystem::create_directory(file);
+  BOOST_REQUIRE(!permit.take());
+  BOOST_TEST(describe(permit.take().error()).ends_with("allow-deletion: cannot be removed and is not heeded: Is a directory"));
+  BOOST_TEST(deletion_permit{"/var/lib/veranda/allow-deletion"}.how() == "touch /var/lib/veranda/allow-deletion");
 }
 
 BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_read_removes_nothing) {
