@@ -1,28 +1,18 @@
 #pragma once
 
-#include "adapters/api/net/server_core.hpp"
-#include "adapters/api/status.hpp"
+#include "adapters/api/net/exchange.hpp"
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
-
-#include <optional>
 
 namespace veranda::api::net_detail {
 
-namespace beast = boost::beast;
-namespace http = beast::http;
-namespace asio = boost::asio;
-using beast_error = beast::error_code;
 using tls_stream = beast::ssl_stream<beast::tcp_stream>;
 
-inline constexpr std::string_view server_name = "veranda";
 /// How long and how much of what a refused client still sends is read away, so that it gets to see the answer.
 inline constexpr std::chrono::seconds drain_time{2};
 inline constexpr std::size_t drain_bytes = 8U << 20U;
@@ -52,35 +42,6 @@ public:
 
 private:
   static constexpr bool secure = std::is_same_v<Stream, tls_stream>;
-  using parser_type = http::request_parser<http::string_body>;
-
-  /// One request and its answer.
-  struct exchange {
-    parser_type parser;
-    request asked;
-    route where;
-    std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
-    bool head = false;
-    bool keep_alive = false;
-    bool drain = false;
-    unsigned version = 11;
-    int status = 0;
-    std::uint64_t sent_bytes = 0;
-    std::optional<http::response<http::empty_body>> go_on;
-    std::optional<http::response<http::string_body>> whole;
-    std::optional<http::response_serializer<http::string_body>> whole_writer;
-    std::optional<http::response<http::empty_body>> stream_head;
-    std::optional<http::response_serializer<http::empty_body>> stream_writer;
-    std::unique_ptr<body_stream> body;
-    std::string piece;
-    std::chrono::milliseconds wait{0};
-    std::optional<counted> watching;
-    bool chunked = true;
-    bool last = false;
-    bool waiting = false;
-    bool woken = false;
-    bool settled = false;
-  };
 
   auto& lowest() { return beast::get_lowest_layer(stream_); }
 
@@ -118,51 +79,17 @@ private:
     if (error)
       return refuse_broken(error);
     ++core_.requests;
-    const auto& q = now_->parser.get();
-    const auto target = std::string_view{q.target().data(), q.target().size()};
-    const auto mark = target.find('?');
-    now_->asked.method = std::string{q.method_string()};
-    now_->asked.path = std::string{target.substr(0, mark)};
-    now_->asked.query = mark == std::string_view::npos ? std::string{} : std::string{target.substr(mark + 1)};
-    now_->asked.accept = std::string{q[http::field::accept]};
-    now_->asked.content_type = std::string{q[http::field::content_type]};
-    now_->head = q.method() == http::verb::head;
-    now_->keep_alive = q.keep_alive();
-    now_->version = q.version();
-    if (auto refusal = refuse())
-      return send_and_close(std::move(*refusal));
-    if (beast::iequals(q[http::field::expect], "100-continue"))
+    take_head(*now_);
+    if (auto refused = refusal(core_.gate, *now_))
+      return send_and_close(*std::move(refused));
+    if (beast::iequals(now_->parser.get()[http::field::expect], "100-continue"))
       return send_continue();
     read_body();
   }
 
-  /// Who is not let in, and why.
-  std::optional<reply> refuse() {
-    const auto& q = now_->parser.get();
-    const auto field = [&q](http::field f) { return std::string{q[f]}; };
-    if (q.count(http::field::host) > 1 || !core_.gate.host_allowed(field(http::field::host)))
-      return status_reply(403, "Forbidden", "the Host header does not name this server; add the name to its host names if it should");
-    if (!core_.gate.origin_allowed(field(http::field::origin)))
-      return status_reply(403, "Forbidden", "requests from web pages of other origins are refused");
-    if (is_public(now_->asked.path))
-      return std::nullopt;
-    if (!core_.gate.authorized(field(http::field::authorization))) {
-      auto r = status_reply(401, "Unauthorized", "a valid bearer token is needed");
-      r.headers.emplace_back("WWW-Authenticate", "Bearer");
-      return r;
-    }
-    return std::nullopt;
-  }
-
   void refuse_broken(beast_error error) {
-    if (error == http::error::header_limit || error == http::error::buffer_overflow)
-      return send_and_close(status_reply(431, "RequestHeaderFieldsTooLarge", "the request headers are too large"));
-    if (error == http::error::body_limit)
-      return send_and_close(status_reply(413, "RequestEntityTooLarge",
-                                         "the request body is larger than " + std::to_string(core_.settings.max_body_bytes) + " bytes"));
-    if (error.category() == make_error_code(http::error::end_of_stream).category() && error != http::error::end_of_stream &&
-        error != http::error::partial_message)
-      return send_and_close(status_reply(400, "BadRequest", "the request is not valid HTTP"));
+    if (auto answer = broken_reply(error, core_.settings.max_body_bytes))
+      return send_and_close(*std::move(answer));
     finish();
   }
 
@@ -212,39 +139,15 @@ private:
     send(std::move(r));
   }
 
-  template <class Body>
-  void fill(http::response<Body>& out, const reply& r) {
-    out.result(static_cast<unsigned>(r.status));
-    out.version(now_->version);
-    out.set(http::field::server, beast::string_view{server_name.data(), server_name.size()});
-    out.set(http::field::content_type, r.content_type);
-    out.set(http::field::cache_control, "no-cache, private");
-    out.set("X-Content-Type-Options", "nosniff");
-    for (const auto& [name, value] : r.headers)
-      out.set(name, value);
-  }
-
   void send(reply r) {
     now_->status = r.status;
     now_->sent_bytes = 0;
     lowest().expires_after(core_.settings.idle_timeout);
     if (r.stream && !now_->head)
       return send_stream(std::move(r));
-    now_->whole.emplace();
-    fill(*now_->whole, r);
-    now_->whole->keep_alive(now_->keep_alive);
-    if (now_->head) {
-      if (!r.stream)
-        now_->whole->content_length(r.body.size());
-    } else {
-      now_->sent_bytes = r.body.size();
-      now_->whole->body() = std::move(r.body);
-      now_->whole->prepare_payload();
-    }
-    if (now_->head) {
-      now_->whole_writer.emplace(*now_->whole);
+    fill_whole(*now_, r);
+    if (now_->head)
       return http::async_write_header(stream_, *now_->whole_writer, then(&session::on_answered));
-    }
     http::async_write(stream_, *now_->whole, then(&session::on_answered));
   }
 
@@ -260,18 +163,8 @@ private:
   }
 
   void send_stream(reply r) {
-    now_->chunked = now_->version >= 11;
-    const bool watch = now_->where.action == verb::watch;
-    if (!now_->chunked || watch) // the read that tells when a watching client goes may take what it sends next
-      now_->keep_alive = false;
-    now_->body = std::move(r.stream);
-    now_->piece = std::move(r.body);
-    now_->stream_head.emplace();
-    fill(*now_->stream_head, r);
-    now_->stream_head->keep_alive(now_->keep_alive);
-    now_->stream_head->chunked(now_->chunked);
-    now_->stream_writer.emplace(*now_->stream_head);
-    if (watch) {
+    fill_stream(*now_, r);
+    if (now_->where.action == verb::watch) {
       now_->watching.emplace(core_.watches);
       monitor();
     }
@@ -291,19 +184,9 @@ private:
     now_->woken = false;
     now_->waiting = false;
     asio::post(core_.readers, [self = this->shared_from_this()] {
-      auto step = std::make_shared<body_stream::step>(self->next_step());
+      auto step = std::make_shared<body_stream::step>(next_step(*self->now_));
       asio::post(self->stream_.get_executor(), [self, step] { self->on_step(std::move(*step)); });
     });
-  }
-
-  body_stream::step next_step() noexcept {
-    try {
-      return now_->body->next();
-    } catch (const std::exception&) {
-      body_stream::step s;
-      s.broken = true;
-      return s;
-    }
   }
 
   void on_step(body_stream::step s) {
@@ -438,12 +321,11 @@ private:
       drain();
   }
 
-  void log_access() {
-    if (!core_.log || now_->asked.method.empty() || is_public(now_->asked.path))
+  void log_access() const {
+    if (!core_.log)
       return;
-    const auto ms = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - now_->started).count();
-    core_.log(now_->asked.method.substr(0, 16) + " " + now_->asked.path.substr(0, 512) + " " + std::to_string(now_->status) + " " +
-              std::to_string(now_->sent_bytes) + "B " + std::to_string(ms / 1000) + "." + std::to_string(ms / 100 % 10) + "ms");
+    if (const auto line = access_line(*now_); !line.empty())
+      core_.log(line);
   }
 
   server_core& core_;
