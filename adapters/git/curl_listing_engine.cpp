@@ -26,10 +26,13 @@ struct curl_listing_engine::job {
   std::optional<sha256_hasher> hasher;
   bool guessed = false; ///< v2 was assumed from memory
   std::uint64_t received_bytes = 0;
+  std::uint64_t held_bytes = 0; ///< of the answer that is arriving
+  std::chrono::steady_clock::time_point until{}; ///< set when its turn has come
 };
 
 curl_listing_engine::curl_listing_engine(const transport_limits& limits, std::size_t max_connections)
-    : limits_(limits), max_running_(std::max<std::size_t>(1, max_connections)), multi_((ensure_curl(), curl_multi_init())),
+    : limits_(limits), max_running_(std::max<std::size_t>(1, max_connections)), share_(limits.max_listings_bytes / 4 / max_running_),
+      left_(limits.max_listings_bytes - share_ * max_running_), multi_((ensure_curl(), curl_multi_init())),
       hello_headers_{"Git-Protocol: version=2", "Pragma: no-cache"},
       refs_headers_{"Git-Protocol: version=2", "Content-Type: application/x-git-upload-pack-request", "Accept: application/x-git-upload-pack-result",
                     "Expect:"} {
@@ -61,7 +64,7 @@ void curl_listing_engine::begin(const remote_endpoint& remote, const ref_prefixe
   auto place = http_place::of(remote, limits_);
   auto origin = place ? place->origin() : std::string{};
   waiting_.push_back(std::make_unique<job>(
-    job{remote, prefixes, known_digest, std::move(cancel), std::move(done), std::move(place), std::move(origin), {}, {}, {}, {}, {}, false, 0}));
+    job{remote, prefixes, known_digest, std::move(cancel), std::move(done), std::move(place), std::move(origin), {}, {}, {}, {}, {}, false, 0, 0, {}}));
 }
 
 void curl_listing_engine::wake() {
@@ -129,31 +132,61 @@ void curl_listing_engine::launch(std::unique_ptr<job> next) {
   j.transfer = std::move(idle_.back());
   idle_.pop_back();
   ++running_at_[j.origin];
-  send_request(j);
-  running_.emplace(j.transfer->handle(), std::move(next));
+  j.until = std::chrono::steady_clock::now() + limits_.total_timeout;
+  run(std::move(next));
+}
+
+void curl_listing_engine::run(std::unique_ptr<job> j) {
+  send_request(*j);
+  auto* easy = j->transfer->handle();
+  running_.emplace(easy, std::move(j));
+}
+
+std::uint64_t curl_listing_engine::beyond_share(std::uint64_t bytes) const { return bytes > share_ ? bytes - share_ : 0; }
+
+/// What arrives is counted as long as it, or what was read of it, stays in memory.
+result<void> curl_listing_engine::hold(job& j, std::size_t more) {
+  const auto taken = beyond_share(j.held_bytes + more) - beyond_share(j.held_bytes);
+  if (taken > left_)
+    return failure{ec::unavailable, "the lists of refs that are arriving are too large together; it is listed again later", {}, {}, {}};
+  left_ -= taken;
+  j.held_bytes += more;
+  return {};
+}
+
+void curl_listing_engine::give_back(job& j) {
+  left_ += beyond_share(j.held_bytes);
+  j.held_bytes = 0;
 }
 
 void curl_listing_engine::send_request(job& j) {
   http_request request;
   request.max_bytes = limits_.max_listing_bytes;
+  request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(j.until - std::chrono::steady_clock::now());
+  give_back(j);
   byte_sink sink;
   if (j.hello) {
     request.url = j.place->advertisement_url();
     request.headers = hello_headers_.get();
     request.content_type = advertisement_type;
-    sink = [&j](std::string_view bytes) { return j.hello->feed(bytes); };
+    sink = [this, &j](std::string_view bytes) {
+      auto held = hold(j, bytes.size());
+      return held ? j.hello->feed(bytes) : held;
+    };
   } else {
     j.request_body = ls_refs_request(j.prefixes, limits_.user_agent);
-    j.body.clear();
+    j.body = {};
     j.hasher.emplace();
     request.url = j.place->service_url();
     request.body = &j.request_body;
     request.headers = refs_headers_.get();
     request.content_type = result_type;
-    sink = [&j](std::string_view bytes) -> result<void> {
+    sink = [this, &j](std::string_view bytes) {
+      auto held = hold(j, bytes.size());
+      if (!held) return held;
       j.body.append(bytes);
       j.hasher->update(bytes);
-      return {};
+      return held;
     };
   }
   j.transfer->prepare(request, *j.place, j.remote.auth, limits_, j.cancel.get(), std::move(sink));
@@ -198,10 +231,7 @@ void curl_listing_engine::on_advertisement(std::unique_ptr<job> j, const http_an
   if (!answer.accepted && !answer.location.empty()) {
     if (auto followed = place.follow(answer.location, limits_.max_redirects); !followed) return fail(std::move(followed).error());
     j->hello = std::make_unique<advertisement_reader>(j->prefixes, limits_.max_refs);
-    send_request(*j);
-    auto* easy = j->transfer->handle();
-    running_.emplace(easy, std::move(j));
-    return;
+    return run(std::move(j));
   }
   if (!answer.accepted) return fail(place.explain(answer.problem(place.label())));
   auto found = j->hello->finish();
@@ -214,9 +244,7 @@ void curl_listing_engine::on_advertisement(std::unique_ptr<job> j, const http_an
   }
   if (!found->has("ls-refs")) return fail({ec::unsupported, "the server speaks protocol v2 without ls-refs", {}, {}, {}});
   j->hello = nullptr;
-  send_request(*j);
-  auto* easy = j->transfer->handle();
-  running_.emplace(easy, std::move(j));
+  run(std::move(j));
 }
 
 void curl_listing_engine::on_refs(std::unique_ptr<job> j, const http_answer& answer) {
@@ -247,9 +275,7 @@ void curl_listing_engine::again(std::unique_ptr<job> j) {
   j->guessed = false;
   j->place = http_place::of(j->remote, limits_);
   j->hello = std::make_unique<advertisement_reader>(j->prefixes, limits_.max_refs);
-  send_request(*j);
-  auto* easy = j->transfer->handle();
-  running_.emplace(easy, std::move(j));
+  run(std::move(j));
 }
 
 void curl_listing_engine::remember(const job& j, protocol_version protocol) {
@@ -261,6 +287,7 @@ void curl_listing_engine::remember(const job& j, protocol_version protocol) {
 
 void curl_listing_engine::deliver(std::unique_ptr<job> j, result<listing> answer) {
   if (j->transfer) {
+    give_back(*j);
     idle_.push_back(std::move(j->transfer));
     if (const auto at = running_at_.find(j->origin); --at->second == 0) running_at_.erase(at);
   }

@@ -13,7 +13,8 @@
 namespace veranda::git {
 
 /// The real engine. Those who wait for a slot start in the order they came, but no origin gets all slots: at most half of them while it answers, an eighth
-/// while that is not known. A host that swallows connections so delays nobody else.
+/// while that is not known. A host that swallows connections so delays nobody else. The answers that are arriving share a budget of memory: small ones have
+/// their place in it, large ones take from what is left, or fail with `unavailable`.
 class curl_listing_engine final : public listing_engine {
 public:
   curl_listing_engine(const transport_limits& limits, std::size_t max_connections);
@@ -44,6 +45,10 @@ private:
   [[nodiscard]] bool share_used_up(const std::string& origin) const;
   void launch(std::unique_ptr<job> next);
   void send_request(job& j);
+  void run(std::unique_ptr<job> j);
+  [[nodiscard]] std::uint64_t beyond_share(std::uint64_t bytes) const;
+  result<void> hold(job& j, std::size_t more);
+  void give_back(job& j);
   void collect();
   void on_finished(std::unique_ptr<job> j, CURLcode code);
   void on_advertisement(std::unique_ptr<job> j, const http_answer& answer);
@@ -56,6 +61,8 @@ private:
 
   transport_limits limits_;
   std::size_t max_running_;
+  std::uint64_t share_; ///< bytes of an answer that every listing may have
+  std::uint64_t left_;  ///< of the budget, for what is beyond the shares
   CURLM* multi_;
   http_headers hello_headers_;
   http_headers refs_headers_;

@@ -14,10 +14,11 @@ namespace veranda::git {
 
 struct transport_limits {
   std::chrono::milliseconds connect_timeout{10'000};
-  std::chrono::milliseconds total_timeout{600'000};
+  std::chrono::milliseconds total_timeout{600'000}; ///< of one request; of a whole listing, from when its turn has come
   std::uint64_t low_speed_bytes_per_second = 1'000; ///< below this for `low_speed_time`: timed out
   std::chrono::seconds low_speed_time{30};
   std::uint64_t max_listing_bytes = 256U << 20U;
+  std::uint64_t max_listings_bytes = 512U << 20U; ///< of all listings of one engine that are arriving at a time
   std::uint64_t max_refs = 1'000'000;
   std::uint64_t max_pack_bytes = 8ULL << 30U;
   int max_redirects = 5;

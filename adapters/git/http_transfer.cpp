@@ -128,7 +128,7 @@ void http_transfer::prepare(const http_request& request, const http_place& place
   }
   curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, buffer_bytes);
   curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, limits.connect_timeout.count())));
-  curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, limits.total_timeout.count())));
+  curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, std::min(limits.total_timeout, request.timeout).count())));
   curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &http_transfer::on_body);
   curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &http_transfer::on_header);

@@ -45,6 +45,7 @@ struct http_request {
   bool compressed = true;
   bool http2 = true;
   std::uint64_t max_bytes = 0; ///< of the answer, decoded
+  std::chrono::milliseconds timeout = std::chrono::milliseconds::max(); ///< when the limits allow more
 };
 
 struct http_answer {

@@ -262,6 +262,72 @@ BOOST_FIXTURE_TEST_CASE(a_silent_host_takes_no_slot_from_others, setup) {
   BOOST_TEST((said.front() == ec::overloaded));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_listing_has_its_time_from_when_its_turn_has_come, setup) {
+  const scripted_server slow{[](const std::string& r) { // answers once, then never
+    if (is_hello(r)) std::this_thread::sleep_for(400ms);
+    return is_hello(r) ? v2_answer(r) : std::string{};
+  }};
+  const scripted_server good{v2_answer};
+  limits.total_timeout = 600ms;
+  const auto engine = make_listing_engine(limits, 1);
+  const auto begun = std::chrono::steady_clock::now();
+  std::vector<std::string> said;
+  std::optional<result<listing>> last;
+  for (int i = 0; i < 2; ++i)
+    engine->start({slow.url("/" + std::to_string(i)), {}}, prefixes, {}, std::make_shared<cancel_token>(), [&](result<listing> l) { said.push_back(text_of(l)); });
+  engine->start({good.url(), {}}, prefixes, {}, std::make_shared<cancel_token>(), [&](result<listing> l) { last = std::move(l); });
+  while (!last && std::chrono::steady_clock::now() - begun < 20s) engine->run_for(50ms);
+  BOOST_REQUIRE(last); // it waited longer than a listing may take
+  BOOST_TEST(last->ok(), text_of(*last));
+  BOOST_REQUIRE(said.size() == 2U);
+  for (const auto& text : said) BOOST_TEST(text.find("within the time allowed") != std::string::npos, text);
+  BOOST_TEST((std::chrono::steady_clock::now() - begun >= 1'100ms));
+  BOOST_TEST((std::chrono::steady_clock::now() - begun < 1'900ms)); // both requests of a listing share its time
+}
+
+BOOST_FIXTURE_TEST_CASE(all_listings_share_a_budget, setup) {
+  const auto many_refs = [](std::size_t bytes) {
+    std::string out;
+    for (int i = 0; out.size() < bytes; ++i) out += packets({tip + " refs/heads/branch-" + std::to_string(i) + "\n"});
+    return out;
+  };
+  const auto begin = [&](const std::string& body, const std::string& rest) { // never sends the rest
+    return "HTTP/1.1 200 OK\r\nContent-Type: " + refs_type + "\r\nContent-Length: " + std::to_string(body.size() + rest.size()) + "\r\n\r\n" + body;
+  };
+  const scripted_server hanging{[&](const std::string& r) { return is_hello(r) ? v2_answer(r) : begin(many_refs(600'000), "0000"); }};
+  const scripted_server large{[&](const std::string& r) { return is_hello(r) ? v2_answer(r) : scripted_server::reply("200 OK", refs_type, many_refs(600'000) + "0000"); }};
+  const scripted_server large_v0{[&](const std::string&) {
+    return scripted_server::reply("200 OK", hello_type, packets({"# service=git-upload-pack\n", ""}) + packets({tip + " HEAD" + std::string{"\0side-band-64k\n", 15}}) + many_refs(600'000) + "0000");
+  }};
+  const scripted_server small{v2_answer};
+  limits.max_listings_bytes = 1'000'000;
+  const auto engine = make_listing_engine(limits, 4);
+  BOOST_TEST(one(*engine, {large.url(), {}}, prefixes).ok());
+  const auto token = std::make_shared<cancel_token>();
+  std::optional<ec> ended = ec::unavailable;
+  const auto hang = [&] {
+    if (std::exchange(ended, std::nullopt))
+      engine->start({hanging.url(), {}}, prefixes, {}, token, [&](result<listing> l) { ended = l ? ec::internal : l.error().code; });
+  };
+  const auto begun = std::chrono::steady_clock::now();
+  const auto refused = [&] {
+    const auto l = one(*engine, {large.url(), {}}, prefixes);
+    return !l && l.error().what.find("too large together") != std::string::npos && l.error().code == ec::unavailable;
+  };
+  for (hang(); !refused() && std::chrono::steady_clock::now() - begun < 10s; hang()) engine->run_for(20ms); // until the other has all that it gets
+  BOOST_TEST(refused());
+  const auto v0 = one(*engine, {large_v0.url(), {}}, prefixes);
+  BOOST_TEST(text_of(v0).find("too large together") != std::string::npos, text_of(v0));
+  BOOST_TEST(one(*engine, {small.url(), {}}, prefixes).ok()); // has its own place
+  token->stop = true;
+  while (!ended && std::chrono::steady_clock::now() - begun < 10s) engine->run_for(10ms);
+  BOOST_TEST((ended == std::optional{ec::cancelled}));
+  for (int i = 0; i < 3; ++i) { // all is given back
+    BOOST_TEST(one(*engine, {large.url(), {}}, prefixes).ok());
+    BOOST_TEST(one(*engine, {large_v0.url(), {}}, prefixes).ok());
+  }
+}
+
 BOOST_FIXTURE_TEST_CASE(redirects, setup) {
   limits.allow_plaintext_credentials = true;
   const scripted_server final_place{v2_answer};
