@@ -12,13 +12,13 @@ public:
   content_stream(const job_tools& tools, store::package_cache_reader& cache, logic::object_reader& objects, const cancel_token& cancel)
       : tools_(tools), cache_(cache), objects_(objects), cancel_(cancel) {}
 
-  /// Sends the trees and blobs of these revisions that are not stored yet. What cannot be kept is added to `bad`.
-  result<void> send(const std::vector<package_revision>& revisions, std::vector<bad_item>& bad);
+  /// Sends those of these trees that are not stored, or could be stored with more of their files, and their blobs.
+  result<void> send(const std::vector<oid>& trees);
   /// Waits until everything is stored.
   result<void> finish();
 
 private:
-  result<void> send_trees(const std::vector<oid>& trees, std::vector<bad_item>& bad);
+  result<void> send_trees(const std::vector<oid>& trees);
   result<void> send_blobs(const std::vector<oid>& blobs);
   result<void> flush();
 

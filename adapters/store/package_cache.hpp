@@ -32,6 +32,14 @@ struct snapshot_entry {
   sha256_digest digest{};
 };
 
+/// A current revision some of whose files are not in the store.
+struct incomplete_revision {
+  std::string name;
+  std::string ref;
+  std::string directory; ///< of the package in the remote
+  oid tree;
+};
+
 /// Which revisions to list. Empty fields do not restrict.
 struct revision_query {
   std::string ns;
@@ -46,10 +54,15 @@ public:
   virtual ~package_cache_reader() = default;
   /// Everything cached of one repository. Empty when it is unknown.
   virtual result<std::vector<snapshot_entry>> snapshot(const std::string& uid) = 0;
-  /// Which of these trees the store lacks, in the given order without repeats.
-  virtual result<std::vector<oid>> missing_trees(const std::vector<oid>& trees) = 0;
+  /// Which of these trees the store lacks, or has without the bytes of a file that is no larger than `max_resource_bytes`; in the given
+  /// order without repeats.
+  virtual result<std::vector<oid>> missing_trees(const std::vector<oid>& trees, std::uint64_t max_resource_bytes) = 0;
   /// Which of these blobs the store lacks, in the given order without repeats.
   virtual result<std::vector<oid>> missing_contents(const std::vector<oid>& blobs) = 0;
+  /// The current revisions of a repository that are not stored as a whole, by name.
+  virtual result<std::vector<incomplete_revision>> incomplete_revisions(const std::string& uid) = 0;
+  /// What is lost of those of these trees that are not stored as a whole, in the given order. At most `named` losses are named in all.
+  virtual result<std::vector<tree_losses>> losses(const std::vector<oid>& trees, std::size_t named) = 0;
   virtual result<std::optional<durable_state>> state(const std::string& uid) = 0;
   virtual result<std::vector<durable_state>> states() = 0;
   /// Calls `f` for each match ordered by namespace and name until it returns false; answers the feed position that the listing is
@@ -73,9 +86,11 @@ public:
   virtual ~package_cache() = default;
   /// Draws a new fence for (key, uid). Rows of the same key under another uid are removed in the same transaction (the object
   /// was re-created). `stale` when the stored epoch is higher than `epoch`.
+  /// The answered basis is empty when the store could keep more of the repository's files than it does: nothing is in step then.
   virtual result<repository_claim> claim(const object_key& key, const std::string& uid, std::int64_t epoch) = 0;
-  /// Idempotent; stores the spec that readers need (deployment flag, branch, directory).
+  /// Idempotent; stores the spec that readers need (deployment flag, branch, directory). Another deployment flag modifies every revision.
   virtual result<void> open(const repository_claim& claim, const repository_spec& spec) = 0;
+  /// A tree that is stored already is replaced when the new listing lets larger files in, and its revisions count as modified.
   virtual result<void> put_contents(const content_batch& batch) = 0;
   /// One transaction: fence check, delta, basis, durable state (all of `state` but key, uid and fence), feed.
   /// Applying an empty delta with an unchanged state writes nothing. `state.basis` becomes the basis; the branch tip that branch revisions

@@ -1,11 +1,15 @@
 #include "adapters/store/package_schema.hpp"
 
+#include "adapters/store/loss_rows.hpp"
+
 namespace veranda::store {
 namespace {
 
 // contents    One row per blob, whatever the number of packages that hold it. `digest` is one byte for the algorithm (1 = git's SHA-1) and
 //             the digest's bytes.
 // trees       The files of a package by the id of its git tree; `files` is the list of `content_rows.cpp`.
+// losses      Trees that are not stored as a whole: how many files are left out or without their bytes, the first of them by name, and the
+//             size of the smallest that was too large (NULL: none was), so that it is known when a higher limit has a use.
 // revisions   Package revisions *and* change feed: every row is the state that an event led to, its position the event's. The row whose
 //             `repository` is set is the current state of its name; a later event clears `repository` and freezes what had been taken
 //             from the repository's row (its name, the deployment flag, the branch tip as commit). So a state is written once, and
@@ -67,10 +71,22 @@ INSERT INTO counters(name, value) VALUES('feed_floor', unixepoch() << 16), ('fen
 UPDATE counters SET value = (SELECT seq FROM sqlite_sequence WHERE name = 'revisions') WHERE name = 'feed_floor';
 )sql";
 
-constexpr const char* steps[] = {version_1};
+constexpr const char* version_2 = R"sql(
+CREATE TABLE losses(
+  tree INTEGER PRIMARY KEY REFERENCES trees(id) ON DELETE CASCADE,
+  count INTEGER NOT NULL, fits_at INTEGER, first TEXT NOT NULL);
+CREATE INDEX losses_by_size ON losses(fits_at) WHERE fits_at IS NOT NULL;
+)sql";
+
+constexpr const char* steps[] = {version_1, version_2};
+
+void migrated_to(sqlite::connection& db, int version) {
+  if (version == 2)
+    derive_all_losses(db);
+}
 
 } // namespace
 
-const sqlite::schema package_schema{0x56504331, "package cache", steps, 16384}; // "VPC1"; large pages hold contents of a few KiB with little waste
+const sqlite::schema package_schema{0x56504331, "package cache", steps, 16384, false, migrated_to}; // "VPC1"; large pages hold contents of a few KiB with little waste
 
 } // namespace veranda::store

@@ -164,6 +164,15 @@ void retire_revision(sqlite::connection& db, std::int64_t repository, std::int64
   sqlite::query{db, sql}.bind(repository, position).run();
 }
 
+void touch_revision(sqlite::connection& db, std::int64_t repository, std::int64_t position, std::int64_t feed_floor) {
+  static const std::string copy = "INSERT INTO revisions(event, ns, name, commit_id, " + std::string{copied} + ") SELECT 1, ns, name, commit_id, " +
+                                  std::string{copied} + " FROM revisions WHERE position = ?1";
+  sqlite::query{db, copy}.bind(position).run();
+  const auto next = db.last_insert_id();
+  retire_revision(db, repository, position, feed_floor); // a name has one current row
+  sqlite::query{db, "UPDATE revisions SET repository = ?2 WHERE position = ?1"}.bind(next, repository).run();
+}
+
 void delete_revision(sqlite::connection& db, std::int64_t repository, std::int64_t position, std::int64_t feed_floor) {
   static const std::string sql = append_deleted(" AND r.position = ?2");
   sqlite::query{db, sql}.bind(repository, position).run();

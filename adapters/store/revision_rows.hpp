@@ -31,6 +31,9 @@ void delete_revisions(sqlite::connection& db, std::int64_t repository, std::int6
 /// Turns the state at `position` into history, before a new state of the name is inserted.
 void retire_revision(sqlite::connection& db, std::int64_t repository, std::int64_t position, std::int64_t feed_floor);
 
+/// Makes the state at `position` a new, modified one: readers see something else than before though the row is the same.
+void touch_revision(sqlite::connection& db, std::int64_t repository, std::int64_t position, std::int64_t feed_floor);
+
 /// Compact JSON of what a Kptfile says; nothing when it says nothing. Exposed for tests.
 [[nodiscard]] std::optional<std::string> encode_kptfile(const kptfile_facts& facts);
 [[nodiscard]] kptfile_facts decode_kptfile(std::string_view json);

@@ -32,8 +32,11 @@ int check_identity(connection& db, const schema& s) {
 
 void migrate(connection& db, const schema& s, int from) {
   transaction tx{db, true};
-  for (auto n = static_cast<std::size_t>(from); n < s.steps.size(); ++n)
+  for (auto n = static_cast<std::size_t>(from); n < s.steps.size(); ++n) {
     db.execute(s.steps[n]);
+    if (s.migrated_to)
+      s.migrated_to(db, static_cast<int>(n) + 1);
+  }
   db.execute(("PRAGMA application_id = " + std::to_string(s.application_id)).c_str());
   db.execute(("PRAGMA user_version = " + std::to_string(s.steps.size())).c_str());
   tx.commit();

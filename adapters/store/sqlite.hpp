@@ -172,6 +172,8 @@ struct schema {
   std::span<const char* const> steps;
   int page_size = 8192;
   bool durable = false; ///< a commit is on the disk when it returns, power cuts included
+  /// What SQL alone cannot bring up to date: called after the step that made this version, in its transaction.
+  void (*migrated_to)(connection& db, int version) = nullptr;
 };
 
 /// Opens for writing, creating or migrating in one transaction. A file of a newer version, or of another program, is `unsupported` and

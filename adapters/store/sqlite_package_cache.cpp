@@ -2,9 +2,12 @@
 
 #include "adapters/store/content_rows.hpp"
 #include "adapters/store/content_sweeper.hpp"
+#include "adapters/store/loss_rows.hpp"
 #include "adapters/store/package_schema.hpp"
 #include "adapters/store/revision_rows.hpp"
 #include "adapters/store/state_rows.hpp"
+
+#include <unordered_map>
 
 namespace veranda::store {
 namespace {
@@ -124,8 +127,8 @@ private:
 
 class sqlite_package_cache final : public package_cache {
 public:
-  sqlite_package_cache(std::unique_ptr<connection> db, wall_clock now, std::int64_t feed_kept)
-      : db_(std::move(db)), now_(std::move(now)), feed_kept_(feed_kept), sweeper_(*db_) {}
+  sqlite_package_cache(std::unique_ptr<connection> db, wall_clock now, std::int64_t feed_kept, std::uint64_t max_resource_bytes)
+      : db_(std::move(db)), now_(std::move(now)), feed_kept_(feed_kept), max_resource_bytes_(max_resource_bytes), sweeper_(*db_) {}
 
   result<repository_claim> claim(const object_key& key, const std::string& uid, std::int64_t epoch) override {
     return guarded([&] {
@@ -136,11 +139,14 @@ public:
       const auto fence = next.integer(0);
       next.run();
       query row{*db_, "INSERT INTO repositories(ns, name, uid, fence, epoch) VALUES(?1, ?2, ?3, ?4, ?5) "
-                      "ON CONFLICT(uid) DO UPDATE SET fence = excluded.fence, epoch = excluded.epoch RETURNING basis_digest"};
+                      "ON CONFLICT(uid) DO UPDATE SET fence = excluded.fence, epoch = excluded.epoch RETURNING basis_digest, id"};
       row.bind(key.ns, key.name, uid, fence, epoch);
       row.step();
       repository_claim claimed{key, uid, fence, row.text(0)};
+      const auto id = row.integer(1);
       row.run();
+      if (could_keep_more(id))
+        claimed.basis_digest.clear();
       tx.commit();
       return claimed;
     });
@@ -150,6 +156,8 @@ public:
     return guarded([&] {
       transaction tx{*db_, true};
       const auto row = claimed(*db_, claim);
+      if (query q{*db_, "SELECT 1 FROM repositories WHERE id = ?1 AND deployment <> ?2"}; q.bind(row.id, spec.deployment).step())
+        touch("SELECT position, repository FROM revisions WHERE repository = ?1 ORDER BY name", row.id); // their history keeps the old flag
       const auto branch = spec.git ? spec.git->branch : std::string{};
       const auto directory = spec.git ? spec.git->directory : std::string{};
       query{*db_, "UPDATE repositories SET type = ?2, deployment = ?3, branch = ?4, directory = ?5 WHERE id = ?1 "
@@ -169,12 +177,12 @@ public:
         if (db_->changes() == 0)
           sweeper_.pardon_content(c.blob);
       }
-      query tree{*db_, "INSERT INTO trees(digest, files) VALUES(?1, ?2) ON CONFLICT(digest) DO NOTHING"};
+      std::unordered_map<oid, const tree_losses*> losses;
+      for (const auto& lost : batch.losses)
+        losses.emplace(lost.tree, &lost);
       for (const auto& t : batch.trees) {
-        tree.again().bind(sqlite::blob{digest_key(t.tree)}, sqlite::blob{encode_files(t.files)}).run();
-        if (db_->changes() == 0)
-          sweeper_.pardon_tree(t.tree);
-        sweeper_.tree_stored(t);
+        const auto lost = losses.find(t.tree);
+        put_tree(t, lost == losses.end() ? nullptr : lost->second);
       }
       tx.commit();
       sweeper_.touched();
@@ -277,6 +285,57 @@ private:
     feed.trim();
   }
 
+  void put_tree(const package_tree& t, const tree_losses* lost) {
+    const auto key = digest_key(t.tree);
+    query tree{*db_, "INSERT INTO trees(digest, files) VALUES(?1, ?2) ON CONFLICT(digest) DO NOTHING"};
+    tree.bind(sqlite::blob{key}, sqlite::blob{encode_files(t.files)}).run();
+    if (db_->changes() > 0) {
+      write_losses(*db_, db_->last_insert_id(), t.files, lost);
+    } else {
+      sweeper_.pardon_tree(t.tree);
+      complete_tree(t, lost);
+    }
+    sweeper_.tree_stored(t);
+  }
+
+  /// Replaces a stored tree when the new listing was made with a higher limit. One that was made with a lower limit takes nothing away.
+  void complete_tree(const package_tree& t, const tree_losses* lost) {
+    const auto key = digest_key(t.tree);
+    query q{*db_, "SELECT t.id FROM trees t JOIN losses l ON l.tree = t.id WHERE t.digest = ?1 AND l.fits_at < ?2"};
+    if (!q.bind(sqlite::blob{key}, fits_at(t.files)).step())
+      return;
+    const auto id = q.integer(0);
+    query{*db_, "UPDATE trees SET files = ?2 WHERE id = ?1"}.bind(id, sqlite::blob{encode_files(t.files)}).run();
+    query{*db_, "DELETE FROM losses WHERE tree = ?1"}.bind(id).run();
+    write_losses(*db_, id, t.files, lost);
+    touch("SELECT position, repository FROM revisions WHERE tree = ?1 AND repository IS NOT NULL ORDER BY ns, name", sqlite::blob{key});
+  }
+
+  /// Whether a current revision of the repository lacks a file that is not too large any more.
+  bool could_keep_more(std::int64_t repository) {
+    query q{*db_, "SELECT 1 FROM losses l JOIN trees t ON t.id = l.tree WHERE l.fits_at <= ?1 AND EXISTS "
+                  "(SELECT 1 FROM revisions r WHERE r.tree = t.digest AND r.repository IS NOT NULL AND r.repository = ?2)"};
+    return q.bind(max_resource_bytes_, repository).step();
+  }
+
+  /// Makes the states that `sql` finds (position, repository) modified ones.
+  template <class Key>
+  void touch(std::string_view sql, const Key& key) {
+    std::vector<std::pair<std::int64_t, std::int64_t>> rows;
+    {
+      query q{*db_, sql};
+      q.bind(key);
+      while (q.step())
+        rows.emplace_back(q.integer(0), q.integer(1));
+    }
+    if (rows.empty())
+      return;
+    feed_bounds feed{*db_, feed_kept_};
+    for (const auto& [position, repository] : rows)
+      touch_revision(*db_, repository, position, feed.floor());
+    feed.trim();
+  }
+
   /// A revision never enters the cache without its files.
   void require_trees(const object_key& key, const package_delta& delta) {
     query q{*db_, "SELECT 1 FROM trees WHERE digest = ?1"};
@@ -297,14 +356,15 @@ private:
   std::unique_ptr<connection> db_;
   wall_clock now_;
   std::int64_t feed_kept_;
+  std::uint64_t max_resource_bytes_;
   content_sweeper sweeper_;
 };
 
 } // namespace
 
-result<std::unique_ptr<package_cache>> open_package_cache(const std::filesystem::path& file, wall_clock now, std::int64_t feed_kept) {
+result<std::unique_ptr<package_cache>> open_package_cache(const std::filesystem::path& file, wall_clock now, std::int64_t feed_kept, std::uint64_t max_resource_bytes) {
   return guarded([&]() -> std::unique_ptr<package_cache> {
-    return std::make_unique<sqlite_package_cache>(sqlite::open_for_writing(file, package_schema), std::move(now), feed_kept);
+    return std::make_unique<sqlite_package_cache>(sqlite::open_for_writing(file, package_schema), std::move(now), feed_kept, max_resource_bytes);
   });
 }
 

@@ -1,4 +1,5 @@
 #include "adapters/store/content_rows.hpp"
+#include "adapters/store/loss_rows.hpp"
 #include "adapters/store/package_schema.hpp"
 #include "adapters/store/revision_rows.hpp"
 #include "adapters/store/sqlite_package_cache.hpp"
@@ -18,8 +19,8 @@ using sqlite::transaction;
 
 std::int64_t position_of(connection& db) { return db.integer("SELECT seq FROM sqlite_sequence WHERE name = 'revisions'"); }
 
-/// The ids that `sql` (one parameter, the key) finds no row for.
-std::vector<oid> missing(connection& db, std::string_view sql, const std::vector<oid>& ids) {
+/// The ids that `sql` (parameters: the key, `limit`) finds no row for.
+std::vector<oid> missing(connection& db, std::string_view sql, const std::vector<oid>& ids, std::uint64_t limit = 0) {
   transaction tx{db, false};
   query q{db, sql};
   std::unordered_set<oid, oid_hash> seen;
@@ -27,7 +28,7 @@ std::vector<oid> missing(connection& db, std::string_view sql, const std::vector
   for (const auto& id : ids) {
     if (!seen.insert(id).second)
       continue;
-    if (!q.again().bind(sqlite::blob{digest_key(id)}).step())
+    if (!q.again().bind(sqlite::blob{digest_key(id)}).bind_at(2, limit).step())
       absent.push_back(id);
   }
   return absent;
@@ -75,15 +76,44 @@ public:
     });
   }
 
-  result<std::vector<oid>> missing_trees(const std::vector<oid>& trees) override {
+  result<std::vector<oid>> missing_trees(const std::vector<oid>& trees, std::uint64_t max_resource_bytes) override {
     return guarded([&] {
-      return missing(*db_, "SELECT 1 FROM trees t WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM condemned_trees c WHERE c.id = t.id)", trees);
+      return missing(*db_,
+                     "SELECT 1 FROM trees t WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM condemned_trees c WHERE c.id = t.id) "
+                     "AND NOT EXISTS (SELECT 1 FROM losses l WHERE l.tree = t.id AND l.fits_at <= ?2)",
+                     trees, max_resource_bytes);
     });
   }
 
   result<std::vector<oid>> missing_contents(const std::vector<oid>& blobs) override {
     return guarded([&] {
       return missing(*db_, "SELECT 1 FROM contents t WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM condemned_contents c WHERE c.id = t.id)", blobs);
+    });
+  }
+
+  result<std::vector<incomplete_revision>> incomplete_revisions(const std::string& uid) override {
+    return guarded([&] {
+      // Few trees have losses: they lead, whatever the number of revisions.
+      query q{*db_, "SELECT r.name, r.ref, r.lock_directory, t.digest FROM losses l CROSS JOIN trees t ON t.id = l.tree CROSS JOIN revisions r "
+                    "ON r.tree = t.digest AND r.repository IS NOT NULL WHERE r.repository = (SELECT id FROM repositories WHERE uid = ?1) ORDER BY r.name"};
+      q.bind(uid);
+      std::vector<incomplete_revision> found;
+      while (q.step())
+        found.push_back({q.text(0), q.text(1), q.text(2), from_digest_key(q.view(3))});
+      return found;
+    });
+  }
+
+  result<std::vector<tree_losses>> losses(const std::vector<oid>& trees, std::size_t named) override {
+    return guarded([&] {
+      transaction tx{*db_, false};
+      std::vector<tree_losses> found;
+      for (const auto& tree : trees)
+        if (auto lost = read_losses(*db_, tree, named)) {
+          named -= lost->first.size();
+          found.push_back(std::move(*lost));
+        }
+      return found;
     });
   }
 

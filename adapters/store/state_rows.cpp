@@ -11,25 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-std::optional<std::string> encode_bad(const std::vector<bad_item>& bad) {
-  if (bad.empty())
-    return std::nullopt;
-  auto j = json::array();
-  for (const auto& item : bad)
-    j.push_back(json::array({item.what, item.reason, item.excluded}));
-  return j.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::vector<bad_item> decode_bad(std::string_view text) {
-  const auto j = json::parse(text, nullptr, false);
-  if (!j.is_array())
-    throw sqlite::error{{ec::corrupt_cache, "a stored list of bad items is damaged", {}, {}, {}}};
-  std::vector<bad_item> bad;
-  for (const auto& item : j)
-    bad.push_back({item.at(0), item.at(1), item.at(2)});
-  return bad;
-}
-
 std::optional<wall_time> read_time(const sqlite::query& q, int column) {
   return q.is_null(column) ? std::nullopt : std::optional{to_wall_time(q.integer(column))};
 }
@@ -105,6 +86,23 @@ void write_runs(sqlite::connection& db, std::int64_t repository, const std::vect
 
 } // namespace
 
+std::string encode_bad(const std::vector<bad_item>& bad) {
+  auto j = json::array();
+  for (const auto& item : bad)
+    j.push_back(json::array({item.what, item.reason, item.excluded}));
+  return j.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::vector<bad_item> decode_bad(std::string_view text) {
+  const auto j = json::parse(text, nullptr, false);
+  if (!j.is_array())
+    throw sqlite::error{{ec::corrupt_cache, "a stored list of bad items is damaged", {}, {}, {}}};
+  std::vector<bad_item> bad;
+  for (const auto& item : j)
+    bad.push_back({item.at(0), item.at(1), item.at(2)});
+  return bad;
+}
+
 std::optional<repository_row> read_repository(sqlite::connection& db, const std::string& uid) {
   static const std::string sql = std::string{select_repository} + "WHERE uid = ?1";
   sqlite::query q{db, sql};
@@ -144,7 +142,7 @@ bool write_state(sqlite::connection& db, const repository_row& stored, const dur
   const auto code = wanted.last_error_code ? std::optional{std::string{to_string(*wanted.last_error_code)}} : std::nullopt;
   q.bind(stored.id, commit, wanted.basis.digest, wanted.basis.commit, to_column(wanted.accepted_run_once), to_column(wanted.consumed_run_once),
          wanted.handled_request, to_column(wanted.last_success), wanted.last_error, code, to_column(wanted.next_sync), wanted.revisions, wanted.packages,
-         encode_bad(wanted.bad), wanted.bad_count);
+         wanted.bad.empty() ? std::nullopt : std::optional{encode_bad(wanted.bad)}, wanted.bad_count);
   q.run();
   if (wanted.runs != stored.state.runs)
     write_runs(db, stored.id, wanted.runs);

@@ -20,6 +20,10 @@ inline constexpr std::size_t runs_kept = 20;
 /// All of them, ordered by namespace and name.
 [[nodiscard]] std::vector<durable_state> read_states(sqlite::connection& db);
 
+/// Compact JSON of some bad items, and its inverse, which throws `corrupt_cache` when the text is none.
+[[nodiscard]] std::string encode_bad(const std::vector<bad_item>& bad);
+[[nodiscard]] std::vector<bad_item> decode_bad(std::string_view text);
+
 /// Brings the row in step with `next`; answers whether anything had to be written. `next.revisions` and `next.packages` are written as they are;
 /// key, uid and fence are not written.
 bool write_state(sqlite::connection& db, const repository_row& stored, const durable_state& next, const oid& branch_commit);

@@ -7,10 +7,22 @@
 
 namespace veranda::store {
 
+/// How many losses of one package are named; the others are counted.
+inline constexpr std::size_t named_losses = 10;
+
+/// What of a package's files is not in the store: left out, or listed without their bytes.
+struct tree_losses {
+  oid tree;
+  std::uint64_t count = 0;
+  std::vector<bad_item> first; ///< at most `named_losses`, by their paths within the package
+  bool operator==(const tree_losses&) const = default;
+};
+
 /// Trees and contents streamed ahead of a delta. Harmless without references; swept later.
 struct content_batch {
   std::vector<package_tree> trees;
   std::vector<package_content> contents;
+  std::vector<tree_losses> losses = {}; ///< of those of `trees` that are not whole
   [[nodiscard]] std::size_t size_bytes() const noexcept;
 };
 

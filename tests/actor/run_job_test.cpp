@@ -17,7 +17,7 @@ namespace {
 constexpr const char* url = "https://git.example/packages.git";
 
 struct no_secrets final : secrets::secret_source {
-  result<secrets::resolved_credentials> resolve(const std::string&, const std::string&, const std::string&) override { return secrets::resolved_credentials{}; }
+  result<credentials> resolve(const std::string&, const std::string&, const std::string&) override { return credentials{}; }
 };
 
 /// A mirror some of whose objects cannot be read until it is removed.
@@ -112,6 +112,35 @@ struct bench {
   }
 };
 
+/// Runs a sync and applies what it found; answers its bad items, one a line, and their count.
+struct synced_bench : bench {
+  memory_package_cache writer{cache};
+  store::repository_claim claim = *writer.claim({"team", "blueprints"}, "uid", 1);
+
+  std::string sync() {
+    const auto done = run(job());
+    if (!done)
+      return describe(done.error());
+    const auto& found = done->synced->delta;
+    if (auto applied = writer.apply_delta(claim, found, {}); !applied)
+      return describe(applied.error());
+    std::string text = std::to_string(found.stats.bad) + "\n";
+    for (const auto& item : found.bad)
+      text += item.what + ": " + item.reason + "\n";
+    return text;
+  }
+  void write(file_map files) {
+    for (auto& [path, text] : files)
+      files_[path] = text;
+    for (const auto* package : {"db", "dc", "web"})
+      files_[std::string{package} + "/Kptfile"] = kptfile(package);
+    world.commit(url, "main", files_);
+  }
+
+private:
+  file_map files_;
+};
+
 std::string text_of(const result<msg::job_result>& r) { return r ? "ok" : describe(r.error()); }
 
 } // namespace
@@ -177,6 +206,55 @@ BOOST_AUTO_TEST_CASE(a_full_sync_forgets_the_index) {
   };
   const auto remembered = all(false);
   BOOST_TEST(all(true) > remembered);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_too_large_is_named_by_every_sync_while_it_is_current, synced_bench) {
+  const auto large = "a: " + std::string(1000, 'x') + "\n";
+  const auto named = [](const std::string& ref, const std::string& file) {
+    return ref + ":" + file + ": is larger than 500 bytes; its content is not kept\n";
+  };
+  tools.limits.max_resource_bytes = 500;
+  write({{"db/large.yaml", large}});
+  const auto one = "1\n" + named("refs/heads/main", "db/large.yaml");
+  BOOST_TEST(sync() == one);
+  write({{"web/a.yaml", "x: 2\n"}}); // elsewhere
+  BOOST_TEST(sync() == one);
+  BOOST_TEST(sync() == one); // nothing changed at all
+  auto& refs = world.remotes[url].objects;
+  refs.set_ref("refs/tags/db/v1", refs.refs().at("refs/heads/main"));
+  BOOST_TEST(sync() == one); // another revision of the same files is the same loss
+  write({{"dc/large.yaml", large}});
+  BOOST_TEST(sync() == "2\n" + named("refs/heads/main", "db/large.yaml") + named("refs/heads/main", "dc/large.yaml"));
+  write({{"db/large.yaml", "a: small\n"}, {"dc/large.yaml", "a: small\n"}});
+  BOOST_TEST(sync() == "1\n" + named("refs/tags/db/v1", "db/large.yaml"));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_higher_limit_takes_in_what_fits_and_a_lower_one_loses_nothing, synced_bench) {
+  const auto large = "a: " + std::string(1000, 'x') + "\n";
+  const auto blob_of_large = memory_objects{}.blob(large);
+  tools.limits.max_resource_bytes = 500;
+  write({{"db/large.yaml", large}});
+  BOOST_TEST(sync().starts_with("1\n"));
+  BOOST_TEST(!cache.contents.contains(blob_of_large));
+  tools.limits.max_resource_bytes = 1500;
+  BOOST_TEST(sync() == "0\n");
+  BOOST_TEST(cache.contents.contains(blob_of_large));
+  tools.limits.max_resource_bytes = 500;
+  BOOST_TEST(sync() == "0\n");
+  write({{"web/a.yaml", "x: 2\n"}});
+  BOOST_TEST(sync() == "0\n");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_revision_that_went_is_not_asked_for_its_files, synced_bench) {
+  tools.limits.max_resource_bytes = 500;
+  write({{"db/large.yaml", "a: " + std::string(1000, 'x') + "\n"}});
+  BOOST_TEST(sync().starts_with("1\n"));
+  world.remotes[url].objects = {};
+  world.mirrors.clear();
+  world.publish(url, "main", "other", 1);
+  tools.limits.max_resource_bytes = 1500;
+  BOOST_TEST(sync() == "0\n"); // its objects are nowhere any more
+  BOOST_TEST(client->removals == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(unused_mirrors_go_though_one_stays) {

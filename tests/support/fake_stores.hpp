@@ -50,7 +50,9 @@ class fake_cache_reader final : public store::package_cache_reader {
 public:
   explicit fake_cache_reader(fake_cache& cache) : cache_(cache) {}
   result<std::vector<store::snapshot_entry>> snapshot(const std::string&) override { return std::vector<store::snapshot_entry>{}; }
-  result<std::vector<oid>> missing_trees(const std::vector<oid>&) override { return std::vector<oid>{}; }
+  result<std::vector<oid>> missing_trees(const std::vector<oid>&, std::uint64_t) override { return std::vector<oid>{}; }
+  result<std::vector<store::incomplete_revision>> incomplete_revisions(const std::string&) override { return std::vector<store::incomplete_revision>{}; }
+  result<std::vector<store::tree_losses>> losses(const std::vector<oid>&, std::size_t) override { return std::vector<store::tree_losses>{}; }
   result<std::vector<oid>> missing_contents(const std::vector<oid>&) override { return std::vector<oid>{}; }
   result<std::optional<durable_state>> state(const std::string&) override { return std::optional<durable_state>{}; }
   result<std::vector<durable_state>> states() override { return std::vector<durable_state>{}; }

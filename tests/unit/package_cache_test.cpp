@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(closing_forgets_everything_and_may_be_repeated) {
 BOOST_AUTO_TEST_CASE(contents_are_kept_once_and_read_by_tree) {
   put_files(1, 2);
   const std::vector<oid> asked{id_of(9), id_of(1), id_of(9), id_of(8), id_of(2)};
-  BOOST_CHECK(value(reader->missing_trees(asked)) == (std::vector<oid>{id_of(9), id_of(8)}));
+  BOOST_CHECK(value(reader->missing_trees(asked, 1U << 20U)) == (std::vector<oid>{id_of(9), id_of(8)}));
   BOOST_CHECK(value(reader->missing_contents({id_of(1'000'001), id_of(4)})) == std::vector<oid>{id_of(4)});
   const auto files = value(reader->resources(id_of(2)));
   BOOST_REQUIRE(files.size() == 2U);
@@ -251,7 +251,7 @@ BOOST_AUTO_TEST_CASE(the_sweep_takes_what_nothing_needs_and_only_after_its_age) 
   apply(delta({revision_of("repo", "a", 1, 1)}));
   const auto hour = std::chrono::hours{1};
   BOOST_TEST(value(cache->sweep(hour, 100)) == 0U);
-  BOOST_TEST(value(reader->missing_trees({id_of(1), id_of(2)})).size() == 1U); // condemned counts as missing
+  BOOST_TEST(value(reader->missing_trees({id_of(1), id_of(2)}, 1U << 20U)).size() == 1U); // condemned counts as missing
   value(cache->put_contents(files_of(2)));                                    // and is pardoned when streamed again
   apply(delta({revision_of("repo", "b", 1, 2)}));
   now += hour;

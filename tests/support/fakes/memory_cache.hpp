@@ -20,7 +20,8 @@ struct memory_cache {
     std::map<std::string, package_revision> revisions; ///< by name
   };
   std::map<std::string, repository> rows; ///< by uid
-  std::set<oid> trees;
+  std::map<oid, package_tree> trees;
+  std::map<oid, store::tree_losses> losses; ///< of those that are not whole
   std::set<oid> contents;
   std::int64_t last_fence = 0;
   std::int64_t position = 0;
@@ -48,6 +49,15 @@ struct memory_cache {
     return static_cast<std::size_t>(std::count_if(log.begin(), log.end(), [&](const std::string& l) { return l.starts_with(operation + " "); }));
   }
 };
+
+/// The smallest file of a tree that was too large to be kept.
+inline std::uint64_t fits_at(const package_tree& tree) {
+  std::uint64_t smallest = ~std::uint64_t{0};
+  for (const auto& file : tree.files)
+    if (file.kind == file_kind::omitted_too_large)
+      smallest = std::min(smallest, file.size_bytes);
+  return smallest;
+}
 
 class memory_package_cache final : public store::package_cache {
 public:
@@ -87,7 +97,13 @@ public:
     for (const auto& c : batch.contents)
       data_.contents.insert(c.blob);
     for (const auto& t : batch.trees)
-      data_.trees.insert(t.tree);
+      if (const auto [at, fresh] = data_.trees.emplace(t.tree, t); fresh || fits_at(at->second) < fits_at(t)) {
+        at->second = t;
+        data_.losses.erase(t.tree);
+        for (const auto& lost : batch.losses)
+          if (lost.tree == t.tree)
+            data_.losses[t.tree] = lost;
+      }
     return {};
   }
   result<store::apply_result> apply_delta(const store::repository_claim& claim, const package_delta& delta, const durable_state& state) override {
@@ -182,7 +198,31 @@ public:
         out.push_back({name, revision.digest()});
     return out;
   }
-  result<std::vector<oid>> missing_trees(const std::vector<oid>& trees) override { return missing(trees, data_.trees); }
+  result<std::vector<oid>> missing_trees(const std::vector<oid>& trees, std::uint64_t max_resource_bytes) override {
+    std::vector<oid> out;
+    for (const auto& id : trees)
+      if (const auto at = data_.trees.find(id); at == data_.trees.end() || fits_at(at->second) <= max_resource_bytes)
+        out.push_back(id);
+    return out;
+  }
+  result<std::vector<store::incomplete_revision>> incomplete_revisions(const std::string& uid) override {
+    std::vector<store::incomplete_revision> out;
+    if (const auto at = data_.rows.find(uid); at != data_.rows.end())
+      for (const auto& [name, revision] : at->second.revisions)
+        if (data_.losses.contains(revision.tree))
+          out.push_back({name, revision.ref, revision.self_lock.directory, revision.tree});
+    return out;
+  }
+  result<std::vector<store::tree_losses>> losses(const std::vector<oid>& trees, std::size_t named) override {
+    std::vector<store::tree_losses> out;
+    for (const auto& id : trees)
+      if (const auto at = data_.losses.find(id); at != data_.losses.end()) {
+        auto& lost = out.emplace_back(at->second);
+        lost.first.resize(std::min(lost.first.size(), named));
+        named -= lost.first.size();
+      }
+    return out;
+  }
   result<std::vector<oid>> missing_contents(const std::vector<oid>& blobs) override { return missing(blobs, data_.contents); }
   result<std::optional<durable_state>> state(const std::string& uid) override {
     const auto at = data_.rows.find(uid);
