@@ -204,7 +204,7 @@ private:
   result<std::unique_ptr<store::package_cache>> open_cache_or_set_aside(bool damaged) const {
     const auto now = [] { return std::chrono::system_clock::now(); };
     if (!damaged) {
-      auto opened = store::open_package_cache(cache_file(), now);
+      auto opened = store::open_package_cache(cache_file(), now, store::feed_entries_kept, settings_.max_resource_bytes);
       if (opened || opened.error().code != ec::corrupt_cache)
         return opened;
     }
@@ -212,7 +212,7 @@ private:
     if (!moved)
       return moved.error();
     log::error("system", "the package cache was damaged and moved aside; it is rebuilt from the remotes", {{"file", moved->string()}});
-    return store::open_package_cache(cache_file(), now);
+    return store::open_package_cache(cache_file(), now, store::feed_entries_kept, settings_.max_resource_bytes);
   }
 
   std::function<void()> committed() {
