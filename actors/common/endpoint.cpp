@@ -22,7 +22,7 @@ result<remote_endpoint> resolve_endpoint(secrets::secret_source& secrets, const 
   auto resolved = secrets.resolve(remote.ns, remote.secret, host_of(remote.url));
   if (!resolved)
     return resolved.error();
-  endpoint.auth = std::move(resolved->value);
+  endpoint.auth = *std::move(resolved);
   return endpoint;
 }
 

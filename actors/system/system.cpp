@@ -183,7 +183,7 @@ private:
     parts_.git = git::make_git_client(limits_of(settings_, settings_.listing_timeout), limits_of(settings_, settings_.sync_deadline));
     parts_.listings = git::make_listing_engine(limits_of(settings_, settings_.listing_timeout), settings_.max_connections);
     const source::manifest_limits limits;
-    parts_.secrets = secrets::open_manifest_secrets({settings_.manifests, limits, *digest_key}, parts_.secret_files);
+    parts_.secrets = secrets::open_manifest_secrets({settings_.manifests, limits}, parts_.secret_files);
     if (!settings_.manifests.empty())
       parts_.manifests = source::open_manifest_directory(settings_.manifests, limits, *digest_key);
     return {};

@@ -66,6 +66,15 @@ void notice_secrets(self_ptr self, const source::manifest_state& scanned) {
   st.secret_versions = std::move(versions);
 }
 
+/// Warns of each file with Secrets that others can read, and again when it was changed and they still can.
+void warn_of_exposed(manifest_follower_state& st, const source::manifest_state& scanned) {
+  for (const auto& [file, changed] : scanned.exposed_files)
+    if (const auto known = st.exposed_files.find(file); known == st.exposed_files.end() || known->second != changed)
+      log::warn(kind, "every user of this machine can read the Secrets in this file: chmod o-r", {{"file", file}});
+  st.exposed_files = scanned.exposed_files;
+  st.cell->set_detail("exposed_files", std::to_string(st.exposed_files.size()));
+}
+
 void again(self_ptr self, std::chrono::milliseconds delay) {
   if (delay.count() == 0)
     self->send(self, msg::continue_reading{});
@@ -156,6 +165,7 @@ void look(self_ptr self) {
   }
   const auto scanned = st.deps.directory->scan();
   notice_secrets(self, scanned);
+  warn_of_exposed(st, scanned);
   auto live = live_objects(*st.deps.objects_reader);
   if (!live) {
     plan_failed(self, live.error());

@@ -43,6 +43,7 @@ struct manifest_follower_state {
   std::vector<source::manifest_problem> plan_problems; ///< of the present plan
   std::set<source::manifest_problem> problems;         ///< as last reported
   std::map<object_key, std::string> secret_versions;
+  std::map<std::string, std::int64_t> exposed_files; ///< that were warned about, as of that change of theirs
 };
 
 /// Follows the manifest directory into the object store (`manifest_follower_actor`): scan, plan, write one object after the other, look again. A failed write is tried again with

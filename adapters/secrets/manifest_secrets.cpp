@@ -1,7 +1,7 @@
 #include "adapters/secrets/manifest_secrets.hpp"
 
 #include "adapters/source/file_reader.hpp"
-#include "adapters/source/secret_digest.hpp"
+#include "adapters/source/manifest_file.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -108,19 +108,14 @@ class manifest_secrets final : public secret_source {
 public:
   manifest_secrets(manifest_secret_settings settings, std::shared_ptr<const secret_files> files) : settings_(std::move(settings)), files_(std::move(files)) {}
 
-  result<resolved_credentials> resolve(const std::string& ns, const std::string& name, const std::string& host) override {
-    resolved_credentials out;
+  result<credentials> resolve(const std::string& ns, const std::string& name, const std::string& host) override {
+    credentials out;
     if (!name.empty())
       if (auto done = add_credentials({ns, name}, host, out); !done)
         return done.error();
-    if (out.value.ca_bundle_pem.empty())
+    if (out.ca_bundle_pem.empty())
       if (auto done = add_namespace_ca({ns, ns + "-ca-bundle"}, out); !done)
         return done.error();
-    out.version = source::keyed_digest(settings_.key, "credentials",
-                                       {{"username", out.value.username},
-                                        {"password", out.value.password},
-                                        {"bearerToken", out.value.bearer_token},
-                                        {ca_key, out.value.ca_bundle_pem}});
     return out;
   }
 
@@ -172,26 +167,24 @@ private:
     return now - signature.changed_ns > settling_ns;
   }
 
-  result<void> add_credentials(const object_key& secret, const std::string& host, resolved_credentials& out) {
+  result<void> add_credentials(const object_key& secret, const std::string& host, credentials& out) {
     const auto bytes = read(secret);
     if (!bytes)
       return bytes.error();
     const auto hosts = bytes->annotations.find(hosts_annotation);
     if (hosts != bytes->annotations.end() && !host_allowed(hosts->second, host))
       return refused(secret, "must not be sent to " + host + ", which its annotation veranda.dev/hosts does not name", "metadata.annotations");
-    if (auto done = read_keys(secret, *bytes, out.value); !done)
+    if (auto done = read_keys(secret, *bytes, out); !done)
       return done;
-    if (bytes->readable_by_others)
-      out.warnings.push_back("Secret " + to_string(secret) + " is in a file that every user of this machine can read: chmod o-r " + files_->find(secret).value_or("it"));
-    return read_ca(secret, *bytes, out.value);
+    return read_ca(secret, *bytes, out);
   }
 
   /// The namespace need not have one.
-  result<void> add_namespace_ca(const object_key& secret, resolved_credentials& out) {
+  result<void> add_namespace_ca(const object_key& secret, credentials& out) {
     const auto bytes = read(secret);
     if (!bytes)
       return bytes.error().code == ec::dependency_missing ? result<void>{} : bytes.error();
-    return read_ca(secret, *bytes, out.value);
+    return read_ca(secret, *bytes, out);
   }
 
   manifest_secret_settings settings_;
@@ -205,7 +198,7 @@ private:
 void secret_files::update(const source::manifest_state& state) {
   std::map<object_key, std::string> next;
   for (const auto& object : state.objects)
-    if (object.resource == "secrets")
+    if (object.resource == source::secrets_resource)
       next.emplace(object.key, object.file);
   const std::lock_guard lock{mutex_};
   files_.swap(next);

@@ -28,7 +28,6 @@ private:
 struct manifest_secret_settings {
   std::filesystem::path directory;
   source::manifest_limits limits;
-  std::string key; ///< what versions are keyed with: random, kept in the data directory
   /// Reads and parses one Secret; tests count.
   std::function<result<source::secret_bytes>(const std::filesystem::path&, const std::string&, const object_key&, const source::manifest_limits&)> read =
     source::read_secret;

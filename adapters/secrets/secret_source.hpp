@@ -6,13 +6,6 @@
 
 namespace veranda::secrets {
 
-/// What a Repository's remote is opened with, and a keyed digest of it that changes exactly when the bytes do (safe to keep and compare).
-struct resolved_credentials {
-  credentials value;
-  std::string version;
-  std::vector<std::string> warnings; ///< one sentence each, to be logged once per version; no secrets
-};
-
 /// Resolves a Secret of the Repository's own namespace by reference (porch-behaviour 4.11): `kubernetes.io/basic-auth` with `username` and
 /// `password`, or `Opaque` with `bearerToken`; optionally `ca.crt` in it, or the namespace's `<namespace>-ca-bundle` Secret. Blocks on disk (standalone)
 /// or the network. Failures: `dependency_missing` (no such Secret yet), `auth_rejected` (type or keys wrong, naming them), `unavailable`.
@@ -20,7 +13,7 @@ class secret_source {
 public:
   virtual ~secret_source() = default;
   /// `name` empty: anonymous, but with the namespace's CA bundle. `host` is checked against the Secret's `veranda.dev/hosts`.
-  virtual result<resolved_credentials> resolve(const std::string& ns, const std::string& name, const std::string& host) = 0;
+  virtual result<credentials> resolve(const std::string& ns, const std::string& name, const std::string& host) = 0;
 };
 
 } // namespace veranda::secrets

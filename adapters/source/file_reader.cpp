@@ -28,6 +28,26 @@ failure system_failure(const std::string& name, int error) {
 
 failure not_regular(const std::string& name) { return {ec::unsupported, "is not a regular file", name, {}, std::nullopt}; }
 
+/// Whether every user may pass through the directory and all above it.
+bool open_to_all(int directory) {
+  descriptor here{::openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  struct stat s {};
+  if (!here || ::fstat(here.get(), &s) != 0)
+    return false;
+  for (;;) {
+    if ((s.st_mode & S_IXOTH) == 0)
+      return false;
+    descriptor above{::openat(here.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    struct stat a {};
+    if (!above || ::fstat(above.get(), &a) != 0)
+      return false;
+    if (a.st_dev == s.st_dev && a.st_ino == s.st_ino)
+      return true;
+    here = std::move(above);
+    s = a;
+  }
+}
+
 } // namespace
 
 descriptor::~descriptor() {
@@ -60,7 +80,7 @@ result<file_text> read_file(int directory, const std::string& name, std::uint64_
   const auto size = static_cast<std::uint64_t>(before.st_size);
   if (size > max_bytes)
     return failure{ec::too_large, "has " + std::to_string(size) + " bytes, the limit is " + std::to_string(max_bytes), name, {}, std::nullopt};
-  file_text out{std::string(size, '\0'), signature_of(before), (before.st_mode & S_IROTH) != 0};
+  file_text out{std::string(size, '\0'), signature_of(before), (before.st_mode & S_IROTH) != 0 && open_to_all(directory)};
   std::size_t done = 0;
   while (done < out.text.size()) {
     const auto n = ::read(fd.get(), out.text.data() + done, out.text.size() - done);

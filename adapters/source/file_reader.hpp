@@ -20,7 +20,7 @@ struct file_signature {
 struct file_text {
   std::string text;
   file_signature signature;
-  bool readable_by_others = false;
+  bool readable_by_others = false; ///< by every user of this machine, as far as the modes of the file and of the directories above `directory` say
 };
 
 /// Signature of `name` in the directory, symlinks followed. `not_found`, `unavailable`; `unsupported` when it is no regular file.

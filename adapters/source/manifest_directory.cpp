@@ -40,6 +40,7 @@ struct tracked_file {
   std::vector<manifest_object> good;
   std::vector<manifest_problem> problems;
   bool broken = false;
+  bool exposed = false; ///< every user of this machine can read it
 };
 
 struct listing {
@@ -251,6 +252,7 @@ private:
     file.broken = fresh.broken;
     file.signature = text.signature;
     file.read_once = true;
+    file.exposed = text.readable_by_others;
     file.recheck = text.signature.changed_ns % 1'000'000'000 == 0 && now_ns() - text.signature.changed_ns < coarse_clock_ns;
   }
 
@@ -273,6 +275,8 @@ private:
       out.problems.insert(out.problems.end(), file.problems.begin(), file.problems.end());
       if (file.broken)
         out.unreadable_files.push_back(name);
+      if (file.exposed && std::ranges::any_of(file.good, [](const manifest_object& o) { return o.resource == secrets_resource; }))
+        out.exposed_files.emplace(name, file.signature.changed_ns);
       for (const auto& o : file.good)
         if (const auto [first, is_new] = chosen.emplace(id_of(o), &o); !is_new)
           out.problems.push_back(duplicate(o, *first->second));
@@ -338,11 +342,7 @@ result<secret_bytes> read_secret(const std::filesystem::path& dir, const std::st
     if (!text)
       return failure{ec::unavailable, "its file " + text.error().what, "Secret " + to_string(key), {}, std::nullopt};
     auto found = find_secret(text->text, file, key, limits);
-    if (!found)
-      return gone;
-    if (*found)
-      (**found).readable_by_others = text->readable_by_others;
-    return *std::move(found);
+    return found ? *std::move(found) : gone;
   } catch (const std::exception& e) {
     return failure{ec::unavailable, std::string{"cannot be read: "} + e.what(), "Secret " + to_string(key), {}, std::nullopt};
   }

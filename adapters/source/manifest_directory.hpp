@@ -48,6 +48,8 @@ struct manifest_object {
 struct manifest_state {
   std::vector<manifest_object> objects; ///< sorted by resource and key; of a broken or invalid document the last good version
   std::vector<manifest_problem> problems; ///< sorted
+  /// Files with Secrets that every user of this machine can read, with the time of their last change (ns since the epoch).
+  std::map<std::string, std::int64_t> exposed_files{};
   bool directory_missing = false;
   std::vector<std::string> unreadable_files; ///< sorted; files of which something could not be read: what is missing from them was not removed
   bool incomplete = false; ///< the directory could not be listed as a whole: what is missing from it was not removed
@@ -74,7 +76,6 @@ struct secret_bytes {
   std::string type;
   std::map<std::string, std::string> data;
   std::map<std::string, std::string> annotations;
-  bool readable_by_others = false;
 };
 result<secret_bytes> read_secret(const std::filesystem::path& dir, const std::string& file, const object_key& key, const manifest_limits& limits);
 

@@ -362,6 +362,25 @@ BOOST_FIXTURE_TEST_CASE(with_the_setting_nothing_is_held, held) {
   BOOST_TEST(stored() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(files_with_secrets_that_others_can_read_are_counted) {
+  const auto exposed = [&] {
+    const auto cells = env.cells->snapshot();
+    for (const auto& [name, value] : cells.front().details)
+      if (name == "exposed_files")
+        return value;
+    return std::string{};
+  };
+  auto now = state({a_secret("key", "1")});
+  now.exposed_files = {{"key.yaml", 7}};
+  directory->state = now;
+  open();
+  BOOST_TEST(exposed() == "1");
+  now.exposed_files.clear();
+  directory->say(now);
+  quiet();
+  BOOST_TEST(exposed() == "0");
+}
+
 BOOST_AUTO_TEST_CASE(a_secret_that_changes_comes_or_goes_is_told_but_not_those_of_the_start) {
   directory->state = state({a_repository("a"), a_secret("key", "1"), a_secret("other", "1")});
   open();

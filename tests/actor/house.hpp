@@ -20,7 +20,7 @@ inline std::string status_text(const repository_status& s) {
 }
 
 struct secretless final : secrets::secret_source {
-  result<secrets::resolved_credentials> resolve(const std::string&, const std::string&, const std::string&) override { return secrets::resolved_credentials{}; }
+  result<credentials> resolve(const std::string&, const std::string&, const std::string&) override { return credentials{}; }
 };
 
 /// Supervisor, repositories, remotes, pool, cache writer and status writer as in the daemon, over remotes, stores and workers in memory.

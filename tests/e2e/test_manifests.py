@@ -3,7 +3,7 @@ import json
 import pathlib
 import subprocess
 
-from harness.case import Case, manifest
+from harness.case import Case, manifest, secret
 from harness.git import package
 from harness.wait import wait_for
 
@@ -121,6 +121,27 @@ class Lifecycle(Case):
         for file in list(self.manifests.iterdir()):
             file.unlink()
         wait_for(lambda: not self.names(daemon), "removal of everything")
+
+    def test_secrets_that_others_can_read_are_warned_about_once(self):
+        credentials = secret("robot", "kubernetes.io/basic-auth", {"username": "robot", "password": "pa55"})
+        self.write("secret.yaml", credentials)
+        daemon = self.daemon()
+        self.folder.chmod(0o711)
+        self.manifests.chmod(0o711)
+
+        def warnings():
+            return [line for line in daemon.log().splitlines() if "can read the Secrets in this file: chmod o-r" in line]
+        self.assertEqual(warnings(), [])
+        (self.manifests / "secret.yaml").chmod(0o644)
+        wait_for(lambda: len(warnings()) == 1, "a warning")
+        self.assertIn("secret.yaml", warnings()[0])
+        self.write("r.yaml", manifest("r", self.remote.path))
+        daemon.wait_condition("r", "Ready")
+        self.assertEqual(len(warnings()), 1)
+        with (self.manifests / "secret.yaml").open("a") as file:
+            file.write("# changed\n")
+        wait_for(lambda: len(warnings()) == 2, "another warning")
+        self.assertNotIn("pa55", daemon.log())
 
     def test_deleted_during_its_sync(self):
         for number in range(30):

@@ -138,6 +138,33 @@ BOOST_AUTO_TEST_CASE(an_object_that_was_never_valid_is_passed_on) {
   BOOST_TEST(!state.problems.empty());
 }
 
+BOOST_AUTO_TEST_CASE(files_with_secrets_that_others_can_read_are_named) {
+  using exposed = std::vector<std::string>;
+  const auto now = [&] {
+    exposed out;
+    for (const auto& [file, changed] : followed->scan().exposed_files)
+      out.push_back(file);
+    return out;
+  };
+  const std::string text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {username: a, password: b}\n";
+  for (const auto* name : {"open.yaml", "closed.yaml", "group.yaml"})
+    dir.write(name, text);
+  dir.write("no-secret.yaml", repository("r"));
+  for (const auto& [name, mode] : {std::pair{"open.yaml", 0644U}, {"closed.yaml", 0600U}, {"group.yaml", 0640U}, {"no-secret.yaml", 0644U}})
+    BOOST_REQUIRE(::chmod((dir / name).c_str(), mode) == 0);
+  BOOST_TEST(now() == exposed{}, boost::test_tools::per_element()); // nobody else gets into the directory
+  BOOST_REQUIRE(::chmod(dir.path().c_str(), 0711) == 0);
+  followed = open_manifest_directory(dir.path(), {}, "key");
+  BOOST_TEST(now() == exposed{"open.yaml"}, boost::test_tools::per_element());
+  const auto before = followed->scan().exposed_files;
+  BOOST_TEST((followed->scan().exposed_files == before));
+  dir.write("open.yaml", text + "# changed\n");
+  BOOST_TEST((followed->scan().exposed_files != before));
+  BOOST_TEST(now() == exposed{"open.yaml"}, boost::test_tools::per_element());
+  BOOST_REQUIRE(::chmod((dir / "open.yaml").c_str(), 0600) == 0);
+  BOOST_TEST(now() == exposed{}, boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(the_first_file_has_the_object) {
   dir.write("a.yaml", repository("x", "https://example.com/first"));
   dir.write("b.yaml", repository("x", "https://example.com/second"));

@@ -24,7 +24,7 @@ std::string basic(const std::string& annotations = "{}", const std::string& pass
 struct fixture {
   test::temporary_directory dir;
   std::shared_ptr<secret_files> files = std::make_shared<secret_files>();
-  std::unique_ptr<secret_source> source = open_manifest_secrets({dir.path(), {}, "key"}, files);
+  std::unique_ptr<secret_source> source = open_manifest_secrets({dir.path(), {}}, files);
 
   void write(const std::string& text) {
     dir.write("s.yaml", text);
@@ -34,7 +34,7 @@ struct fixture {
       state.objects.push_back({"secrets", {"team", name}, "s.yaml", 1, "{}"});
     files->update(state);
   }
-  result<resolved_credentials> resolve(const std::string& host = "example.com", const std::string& name = "s") { return source->resolve("team", name, host); }
+  result<credentials> resolve(const std::string& host = "example.com", const std::string& name = "s") { return source->resolve("team", name, host); }
 };
 
 } // namespace
@@ -45,18 +45,17 @@ BOOST_AUTO_TEST_CASE(basic_authentication) {
   write(basic());
   const auto r = resolve();
   BOOST_REQUIRE(r.ok());
-  BOOST_TEST(r->value.username == "ann");
-  BOOST_TEST(r->value.password == "pw");
-  BOOST_TEST(r->value.bearer_token.empty());
-  BOOST_TEST(r->warnings.empty());
+  BOOST_TEST(r->username == "ann");
+  BOOST_TEST(r->password == "pw");
+  BOOST_TEST(r->bearer_token.empty());
 }
 
 BOOST_AUTO_TEST_CASE(bearer_token_without_its_line_end) {
   write(secret("s", "Opaque", R"({bearerToken: "tok\r\n"})"));
   const auto r = resolve();
   BOOST_REQUIRE(r.ok());
-  BOOST_TEST(r->value.bearer_token == "tok");
-  BOOST_TEST(r->value.username.empty());
+  BOOST_TEST(r->bearer_token == "tok");
+  BOOST_TEST(r->username.empty());
 }
 
 BOOST_AUTO_TEST_CASE(wrong_types_and_keys_are_named) {
@@ -99,14 +98,12 @@ BOOST_AUTO_TEST_CASE(missing_secrets) {
 BOOST_AUTO_TEST_CASE(anonymous_with_and_without_the_namespaces_ca) {
   auto r = resolve("example.com", "");
   BOOST_REQUIRE(r.ok());
-  BOOST_TEST(r->value.anonymous());
-  BOOST_TEST(r->value.ca_bundle_pem.empty());
-  const auto without = r->version;
+  BOOST_TEST(r->anonymous());
+  BOOST_TEST(r->ca_bundle_pem.empty());
   write(secret("team-ca-bundle", "Opaque", std::string{"{ca.crt: \""} + pem + "\"}"));
   r = resolve("example.com", "");
   BOOST_REQUIRE(r.ok());
-  BOOST_TEST(r->value.ca_bundle_pem.starts_with("-----BEGIN"));
-  BOOST_TEST(r->version != without);
+  BOOST_TEST(r->ca_bundle_pem.starts_with("-----BEGIN"));
   write(secret("team-ca-bundle", "Opaque", "{ca.crt: x}"));
   BOOST_TEST((resolve("example.com", "").error().code == ec::auth_rejected));
 }
@@ -114,7 +111,7 @@ BOOST_AUTO_TEST_CASE(anonymous_with_and_without_the_namespaces_ca) {
 BOOST_AUTO_TEST_CASE(the_secrets_own_ca_comes_first) {
   write(secret("s", "Opaque", std::string{"{bearerToken: t, ca.crt: \"own"} + pem + "\"}") +
         secret("team-ca-bundle", "Opaque", std::string{"{ca.crt: \"common"} + pem + "\"}"));
-  BOOST_TEST(resolve()->value.ca_bundle_pem.starts_with("own"));
+  BOOST_TEST(resolve()->ca_bundle_pem.starts_with("own"));
 }
 
 BOOST_AUTO_TEST_CASE(credentials_go_only_to_their_hosts) {
@@ -138,30 +135,10 @@ BOOST_AUTO_TEST_CASE(credentials_go_only_to_their_hosts) {
   BOOST_TEST(!allowed(" , ", ""));
 }
 
-BOOST_AUTO_TEST_CASE(the_version_follows_the_bytes) {
-  write(basic());
-  const auto first = resolve()->version;
-  BOOST_TEST(first.size() == 64U);
-  write("# moved\n---\n" + basic());
-  BOOST_TEST(resolve()->version == first);
-  write(basic("{}", "other"));
-  BOOST_TEST(resolve()->version != first);
-}
-
-BOOST_AUTO_TEST_CASE(a_file_that_others_can_read_is_warned_about) {
-  write(basic());
-  std::filesystem::permissions(dir / "s.yaml", std::filesystem::perms::others_read, std::filesystem::perm_options::add);
-  const auto r = resolve();
-  BOOST_REQUIRE(r.ok());
-  BOOST_REQUIRE(r->warnings.size() == 1U);
-  BOOST_TEST(r->warnings[0].find("s.yaml") != std::string::npos);
-  BOOST_TEST(r->warnings[0].find("pw") == std::string::npos);
-}
-
 BOOST_AUTO_TEST_CASE(an_unchanged_file_is_parsed_once) {
   int reads = 0;
   wall_time now{};
-  manifest_secret_settings settings{dir.path(), {}, "key"};
+  manifest_secret_settings settings{dir.path(), {}};
   settings.read = [&](const auto& where, const auto& file, const auto& key, const auto& limits) {
     ++reads;
     return source::read_secret(where, file, key, limits);
@@ -170,7 +147,7 @@ BOOST_AUTO_TEST_CASE(an_unchanged_file_is_parsed_once) {
   source = open_manifest_secrets(settings, files);
   const auto password = [&] {
     const auto r = source->resolve("team", "s", "example.com");
-    return r ? r->value.password : std::string{to_string(r.error().code)};
+    return r ? r->password : std::string{to_string(r.error().code)};
   };
   const auto reads_for = [&](const std::string& wanted) {
     reads = 0;
