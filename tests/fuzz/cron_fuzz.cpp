@@ -1,3 +1,4 @@
+// links: veranda_logic
 // Any text is either refused with a sentence or becomes a schedule whose times move forward.
 #include "actors/logic/cron.hpp"
 

@@ -1,3 +1,4 @@
+// links: veranda_adapter_source
 // Any bytes are a manifest file that is read within its limits; what is stored of it is JSON, and nothing of a Secret's data is in it or in a problem.
 #include "adapters/source/manifest_file.hpp"
 

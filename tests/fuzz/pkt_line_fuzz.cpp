@@ -1,3 +1,4 @@
+// links: veranda_adapter_git
 // Packets are the same however the bytes are cut, and only one is kept.
 #include "adapters/git/pkt_line.hpp"
 

@@ -1,3 +1,4 @@
+// links: veranda_adapter_git
 // Whatever a git server sends, the readers end with a value or a failure, the same however the bytes are cut.
 #include "adapters/git/fetch_protocol.hpp"
 #include "adapters/git/packed_refs.hpp"

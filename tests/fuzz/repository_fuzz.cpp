@@ -1,3 +1,4 @@
+// links: veranda_adapter_codec
 // Any text is either refused with a reason or becomes a Repository whose problems are short single lines; its status survives a round trip.
 #include "adapters/codec/repository_codec.hpp"
 
