@@ -105,10 +105,8 @@ void start_listing(self_ptr self) {
   st.next_waiters.clear();
   st.listing_known = common_known(st.waiters);
   auto cancel = std::make_shared<cancel_token>();
-  cancel->deadline = std::chrono::steady_clock::now() + st.deps.listing_timeout;
   st.listing_branches = branches_of(st);
   auto prefixes = logic::ref_prefixes_for(st.listing_branches);
-  const auto patience = st.deps.listing_timeout + std::chrono::seconds{10};
   auto failed = [self, cancel](caf::error& e) {
     cancel->stop = true;
     listing_ended(self, to_failure(e));
@@ -120,10 +118,10 @@ void start_listing(self_ptr self) {
     job.prefixes = std::move(prefixes);
     job.known_digest = st.listing_known;
     job.cancel = cancel;
-    self->request(st.deps.listers, patience, std::move(job))
+    self->request(st.deps.listers, st.deps.listing_patience, std::move(job))
       .then([self](const msg::job_result& r) { listing_ended(self, r.listed); }, failed);
   } else {
-    self->request(st.deps.http, patience, msg::list_http{st.deps.identity, std::move(prefixes), st.listing_known, cancel})
+    self->request(st.deps.http, st.deps.listing_patience, msg::list_http{st.deps.identity, std::move(prefixes), st.listing_known, cancel})
       .then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
     st.deps.wake_http();
   }

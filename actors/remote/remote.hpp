@@ -19,7 +19,7 @@ struct remote_deps {
   std::function<void()> wake_http; ///< ends the http actor's current slice
   worker_pool_actor listers; ///< listings by a child process
   worker_pool_actor pool;
-  std::chrono::milliseconds listing_timeout{30'000};
+  std::chrono::milliseconds listing_patience{std::chrono::hours{1}}; ///< with the wait for a connection; the listing itself has its engine's deadline
   std::chrono::milliseconds job_timeout{std::chrono::hours{24}}; ///< with the wait in the queue; the work itself has the pool's deadline
 };
 

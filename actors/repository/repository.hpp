@@ -13,7 +13,6 @@ struct repository_deps {
   status_writer_actor status;
   supervisor_actor supervisor;
   std::int64_t epoch = 1;
-  std::chrono::milliseconds listing_timeout{60'000};
   std::chrono::milliseconds store_timeout{120'000};
   std::chrono::milliseconds claim_retry{2'000};
   std::chrono::milliseconds persist_retry{15'000};

@@ -14,7 +14,8 @@ namespace veranda::repository_parts {
 namespace {
 
 constexpr std::chrono::seconds listing_reuse{5};        ///< a listing this old still serves what is not urgent
-constexpr std::chrono::minutes queue_patience{24 * 60}; ///< a sync's deadline begins with its work: until then it waits its turn
+constexpr std::chrono::minutes listing_patience{180};      ///< beyond the remote's own, twice: it may wait for the end of one that began too early
+constexpr std::chrono::minutes queue_patience{24 * 60};       ///< a sync's deadline begins with its work: until then it waits its turn
 
 void finish(self_ptr self, logic::sync_outcome outcome);
 
@@ -185,7 +186,7 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
   const bool same_spec = st.known_spec && *st.known_spec == spec_of(st);
   msg::get_listing wanted{st.uid, order.full || !same_spec ? std::string{} : st.known_digest,
                           order.fresh ? self->clock().now() : self->clock().now() - listing_reuse, st.running->cancel};
-  self->request(st.applied.remote, st.deps.listing_timeout, std::move(wanted))
+  self->request(st.applied.remote, listing_patience, std::move(wanted))
     .then(
       [self, id = order.sync_id](const msg::listing_ptr& listed) {
         if (!superseded(self->state, id))

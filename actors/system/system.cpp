@@ -131,17 +131,19 @@ public:
       api_->stop();
     {
       caf::scoped_actor self{*system_};
-      stop(self, follower_, deadline);
-      stop(self, watcher_, deadline);
+      stop(self, follower_, deadline, [this] { parts_.manifests->interrupt(); });
+      {
+        std::lock_guard lock{watcher_mutex_}; // the follower's last word may start it
+      }
+      stop(self, watcher_, deadline, [this] { source_->interrupt(); });
       stop(self, supervisor_, deadline);
       stop(self, pool_, deadline);
       stop(self, listers_, deadline);
       flush_status(self);
       stop(self, status_, deadline);
-      parts_.listings->wake();
-      stop(self, http_, deadline);
-      stop(self, cache_, deadline, true);
-      stop(self, object_store_, deadline, true);
+      stop(self, http_, deadline, [this] { parts_.listings->wake(); });
+      drain(self, cache_, deadline);
+      drain(self, object_store_, deadline);
     }
     *commit_target_ = nullptr;
     while (system_->registry().running() > 0 && std::chrono::steady_clock::now() < deadline) // workers end after their pool
@@ -256,19 +258,20 @@ private:
     tools->store_contents = [cache = cache_](auto batch, auto gate) { caf::anon_send(cache, msg::store_contents{std::move(batch), std::move(gate)}); };
     tools->limits.max_resource_bytes = settings_.max_resource_bytes;
     tools->telemetry = env_.telemetry;
-    pool_ = spawn_pool("worker", worker_pool_state::name, settings_.max_concurrent_syncs, tools);
-    listers_ = spawn_pool("lister", "lister-pool", listers, tools);
+    pool_ = spawn_pool("worker", worker_pool_state::name, settings_.max_concurrent_syncs, settings_.sync_deadline, tools);
+    listers_ = spawn_pool("lister", "lister-pool", listers, settings_.listing_timeout, tools);
     http_ = system_->spawn<caf::detached>(http_listings, http_deps{env_, parts_.listings, parts_.secrets});
   }
 
-  worker_pool_actor spawn_pool(const std::string& worker_kind, const std::string& kind, std::size_t slots, std::shared_ptr<const job_tools> tools) {
+  worker_pool_actor spawn_pool(const std::string& worker_kind, const std::string& kind, std::size_t slots, std::chrono::milliseconds deadline,
+                               std::shared_ptr<const job_tools> tools) {
     worker_pool_deps deps;
     deps.env = env_;
     deps.kind = kind;
     deps.limits.slots = slots;
     deps.limits.max_queued = settings_.max_queued_syncs;
     deps.limits.per_host = slots > 1 ? slots - 1 : 0; // one slow host never takes every slot
-    deps.job_timeout = settings_.sync_deadline;
+    deps.job_timeout = deadline;
     deps.spawn_worker = [env = env_, tools, worker_kind](worker_pool_actor::base* self, std::size_t index) {
       return self->spawn<caf::detached>(worker, worker_deps{env, tools, worker_kind, std::to_string(index)});
     };
@@ -290,7 +293,6 @@ private:
     repository.env = env_;
     repository.cache = cache_;
     repository.status = status_;
-    repository.listing_timeout = settings_.listing_timeout * 2 + std::chrono::seconds{20}; // may wait for the end of one that began too early
     repository.machine.default_frequency = settings_.repo_sync_frequency;
     repository.machine.health_check_frequency = settings_.once ? std::chrono::milliseconds{0} : settings_.health_check_frequency;
     repository.machine.full_compare_interval = settings_.full_compare_interval;
@@ -302,7 +304,6 @@ private:
     remote.wake_http = [engine = parts_.listings] { engine->wake(); };
     remote.listers = listers_;
     remote.pool = pool_;
-    remote.listing_timeout = settings_.listing_timeout;
     supervisor_ = system_->spawn(supervisor, std::move(deps));
   }
 
@@ -345,7 +346,8 @@ private:
     std::lock_guard lock{watcher_mutex_};
     if (stopping_)
       return {};
-    watcher_ = system_->spawn<caf::detached>(watcher, watcher_deps{env_, source::open_store_source(std::move(*reader)), supervisor_});
+    source_ = source::open_store_source(std::move(*reader));
+    watcher_ = system_->spawn<caf::detached>(watcher, watcher_deps{env_, source_, supervisor_});
     is_essential(watcher_, watcher_state::name);
     return {};
   }
@@ -433,16 +435,24 @@ private:
     });
   }
 
-  /// Asks an actor to end, at once or after what waits in its mailbox, and waits for it until the deadline.
+  /// Ends an actor at once, `wake` taking it out of whatever it waits for, and waits for its end until the deadline.
   template <class Handle>
-  void stop(caf::scoped_actor& self, Handle& handle, std::chrono::steady_clock::time_point deadline, bool drain = false) {
+  void stop(caf::scoped_actor& self, Handle& handle, std::chrono::steady_clock::time_point deadline, const std::function<void()>& wake = [] {}) {
     if (!handle)
       return;
+    exit_now(handle, caf::exit_reason::user_shutdown);
+    wake();
+    await_end(self, handle, deadline);
+  }
+  /// Ends an actor after what waits in its mailbox.
+  template <class Handle>
+  void drain(caf::scoped_actor& self, Handle& handle, std::chrono::steady_clock::time_point deadline) {
+    self->send_exit(handle, caf::exit_reason::user_shutdown);
+    await_end(self, handle, deadline);
+  }
+  template <class Handle>
+  void await_end(caf::scoped_actor& self, Handle& handle, std::chrono::steady_clock::time_point deadline) {
     self->monitor(handle);
-    if (drain)
-      self->send_exit(handle, caf::exit_reason::user_shutdown);
-    else
-      exit_now(handle, caf::exit_reason::user_shutdown);
     const auto left = std::max(deadline - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{std::chrono::milliseconds{100}});
     self->receive([](const caf::down_msg&) {}, caf::after(std::chrono::duration_cast<std::chrono::milliseconds>(left)) >> [] {});
     handle = nullptr;
@@ -473,6 +483,7 @@ private:
   supervisor_actor supervisor_;
   manifest_follower_actor follower_;
   watcher_actor watcher_;
+  std::shared_ptr<source::repository_source> source_; ///< the watcher's
   cell_ptr api_cell_;
   std::unique_ptr<api::api_server> api_;
 };

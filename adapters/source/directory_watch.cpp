@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@ bool concerns_manifests(const inotify_event& event) {
 
 } // namespace
 
-directory_watch::directory_watch(std::filesystem::path dir) : dir_(std::move(dir)), inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {}
+directory_watch::directory_watch(std::filesystem::path dir) : dir_(std::move(dir)), inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)), interrupted_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
 void directory_watch::refresh() {
   struct stat s {};
@@ -66,12 +67,19 @@ bool directory_watch::wait(std::chrono::milliseconds wait) {
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     const int ms = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
-    pollfd fd{inotify_.get(), POLLIN, 0}; // a negative descriptor is ignored: poll only waits
-    if (::poll(&fd, 1, ms) > 0 && read_events())
+    std::array<pollfd, 2> fds{{{inotify_.get(), POLLIN, 0}, {interrupted_.get(), POLLIN, 0}}}; // negative descriptors are ignored: poll only waits
+    const int ready = ::poll(fds.data(), fds.size(), ms);
+    if (ready > 0 && fds[1].revents != 0)
+      return false;
+    if (ready > 0 && read_events())
       return true;
     if (std::chrono::steady_clock::now() >= deadline)
       return false;
   }
+}
+
+void directory_watch::interrupt() {
+  static_cast<void>(::eventfd_write(interrupted_.get(), 1)); // it stays readable
 }
 
 void directory_watch::drain() {

@@ -16,6 +16,8 @@ public:
   void refresh();
   /// Waits at most `wait` for an event that concerns manifests.
   [[nodiscard]] bool wait(std::chrono::milliseconds wait);
+  /// Thread safe: the wait under way and all later ones end at once.
+  void interrupt();
   /// Throws away the events of now.
   void drain();
 
@@ -24,6 +26,7 @@ private:
 
   std::filesystem::path dir_;
   descriptor inotify_;
+  descriptor interrupted_;
   int watch_ = -1;
   std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;

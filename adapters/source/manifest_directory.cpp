@@ -5,6 +5,7 @@
 #include "adapters/source/manifest_file.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <set>
@@ -140,11 +141,18 @@ public:
       const auto slice = std::min(deadline, std::max(next_check_, now)) - now;
       if (watch_.wait(std::chrono::ceil<std::chrono::milliseconds>(slice)))
         return settle();
+      if (interrupted_)
+        return false;
       if (steady::now() >= next_check_ && moved())
         return settle();
       if (steady::now() >= deadline)
         return false;
     }
+  }
+
+  void interrupt() override {
+    interrupted_ = true;
+    watch_.interrupt();
   }
 
 private:
@@ -304,6 +312,7 @@ private:
   manifest_limits limits_;
   std::string secret_key_;
   directory_watch watch_;
+  std::atomic<bool> interrupted_{false};
   std::map<std::string, tracked_file> files_; ///< by name: the first file wins
   std::map<std::string, steady::time_point> missing_since_;
   int listing_error_ = 0;

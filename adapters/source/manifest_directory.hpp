@@ -65,6 +65,8 @@ public:
   virtual manifest_state scan() = 0;
   /// Waits at most `wait` for a change; true when `scan` is worth calling. Half-written files are given 50 ms to settle.
   virtual bool wait(std::chrono::milliseconds wait) = 0;
+  /// Thread safe: the wait under way and all later ones end at once. Said when the program ends.
+  virtual void interrupt() {}
 };
 
 /// `secret_key`: what Secret digests are keyed with (random, kept in the data directory).

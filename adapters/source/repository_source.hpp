@@ -28,6 +28,8 @@ public:
   /// What happened after `resource_version`, waiting at most `slice` (250 ms or less) for the first event; empty when nothing did.
   /// `stale`: the position is too old, list again.
   virtual result<std::vector<repository_event>> poll(const std::string& resource_version, std::chrono::milliseconds slice) = 0;
+  /// Thread safe: the wait under way and all later ones end at once. Said when the program ends.
+  virtual void interrupt() {}
 };
 
 } // namespace veranda::source

@@ -82,6 +82,7 @@ public:
       last_event_ = now_();
     return out;
   }
+  void interrupt() override { reader_->interrupt(); }
 
 private:
   std::unique_ptr<store::object_store_reader> reader_;

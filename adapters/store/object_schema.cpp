@@ -51,9 +51,16 @@ void change_hub::publish(std::int64_t resource_version) {
   moved_.notify_all();
 }
 
-void change_hub::wait_beyond(std::int64_t resource_version, std::chrono::milliseconds wait) {
+void change_hub::wait_beyond(std::int64_t resource_version, std::chrono::milliseconds wait, const std::atomic<bool>& stop) {
   std::unique_lock lock{mutex_};
-  moved_.wait_for(lock, wait, [&] { return latest_ > resource_version; });
+  moved_.wait_for(lock, wait, [&] { return latest_ > resource_version || stop; });
+}
+
+void change_hub::wake() {
+  {
+    const std::lock_guard lock{mutex_}; // nobody is between his look and his wait
+  }
+  moved_.notify_all();
 }
 
 } // namespace veranda::store

@@ -2,6 +2,7 @@
 
 #include "adapters/store/sqlite.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -18,8 +19,10 @@ public:
   [[nodiscard]] static std::shared_ptr<change_hub> of(const std::filesystem::path& file);
 
   void publish(std::int64_t resource_version);
-  /// Waits at most `wait` for a version beyond the given one.
-  void wait_beyond(std::int64_t resource_version, std::chrono::milliseconds wait);
+  /// Waits at most `wait` for a version beyond the given one, or until `stop` is set and `wake` called.
+  void wait_beyond(std::int64_t resource_version, std::chrono::milliseconds wait, const std::atomic<bool>& stop);
+  /// Makes those who wait look at their `stop`.
+  void wake();
 
 private:
   std::mutex mutex_;

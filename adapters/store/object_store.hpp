@@ -33,6 +33,8 @@ public:
   virtual result<std::vector<object_event>> events_after(const std::string& resource, std::int64_t resource_version, std::size_t limit) = 0;
   /// Waits at most `wait` for the store to move beyond `resource_version`; answers its current one. Blocks the calling thread.
   virtual result<std::int64_t> wait_beyond(std::int64_t resource_version, std::chrono::milliseconds wait) = 0;
+  /// Thread safe: the wait under way and all later ones end at once. Said when the program ends.
+  virtual void interrupt() {}
 };
 
 /// Write side, Kubernetes semantics: random uid, one store-wide resourceVersion sequence, generation that moves only when something outside

@@ -67,14 +67,19 @@ public:
       const auto current = version_of(*db_);
       if (current > resource_version)
         return current;
-      hub_->wait_beyond(resource_version, wait);
+      hub_->wait_beyond(resource_version, wait, interrupted_);
       return version_of(*db_);
     });
+  }
+  void interrupt() override {
+    interrupted_ = true;
+    hub_->wake();
   }
 
 private:
   std::unique_ptr<connection> db_;
   std::shared_ptr<change_hub> hub_;
+  std::atomic<bool> interrupted_{false};
 };
 
 } // namespace

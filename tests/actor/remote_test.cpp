@@ -162,11 +162,13 @@ BOOST_AUTO_TEST_CASE(a_failure_is_answered_to_all_and_the_next_one_is_tried_anew
   BOOST_TEST(good(want("a", 5s)));
 }
 
-BOOST_AUTO_TEST_CASE(one_that_is_never_answered_ends_with_its_deadline) {
+BOOST_AUTO_TEST_CASE(one_that_is_never_answered_is_given_up_in_the_end) {
   join("a");
   http->hold = true;
   const auto a = want("a");
-  advance(41s);
+  advance(59min); // it may wait its turn behind many others
+  BOOST_TEST(!a->has_value());
+  advance(1min);
   BOOST_REQUIRE(a->has_value());
   BOOST_TEST(to_string((*a)->error().code) == "timed_out");
   BOOST_TEST(http->held.front().wanted.cancel->stop.load());

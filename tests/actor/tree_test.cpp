@@ -175,7 +175,9 @@ private:
     }
     case 12:
       cache.failing.clear();
-      if (pick(2) == 0)
+      if (pick(4) == 0)
+        cache.damaged = true;
+      else if (pick(2) == 0)
         cache.failing[one_of(std::vector<std::string>{"claim", "open", "apply_delta", "put_state", "close", "states", "put_contents"})] =
           failure{ec::unavailable, "no space left on device", {}, {}, {}};
       objects->fail = nullptr;

@@ -131,6 +131,16 @@ BOOST_AUTO_TEST_CASE(an_invalid_object_keeps_its_last_good_version) {
   BOOST_TEST(problems(state) == "");
 }
 
+BOOST_AUTO_TEST_CASE(waiting_ends_when_interrupted) {
+  until({});
+  const auto began = std::chrono::steady_clock::now();
+  std::thread other{[&] { followed->interrupt(); }};
+  BOOST_TEST(!followed->wait(1min));
+  other.join();
+  BOOST_TEST(!followed->wait(1min)); // and so do all later ones
+  BOOST_TEST((std::chrono::steady_clock::now() - began < 1min));
+}
+
 BOOST_AUTO_TEST_CASE(an_object_that_was_never_valid_is_passed_on) {
   dir.write("a.yaml", repository("a", "https://example.com/b", "not good"));
   const auto state = until({"a.yaml:a"});

@@ -218,6 +218,13 @@ BOOST_AUTO_TEST_CASE(waiting_ends_with_the_commit) {
   BOOST_TEST(value(another->wait_beyond(start, std::chrono::minutes{2})) == start + 1);
 }
 
+BOOST_AUTO_TEST_CASE(waiting_ends_when_interrupted) {
+  std::thread other{[&] { reader->interrupt(); }};
+  BOOST_TEST(value(reader->wait_beyond(start, std::chrono::minutes{2})) == start);
+  other.join();
+  BOOST_TEST(value(reader->wait_beyond(start, std::chrono::minutes{2})) == start);
+}
+
 BOOST_AUTO_TEST_CASE(objects_and_versions_survive) {
   const auto made = value(store->create(repositories, manifest("a")));
   reader.reset();
