@@ -4,7 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 
 namespace veranda::store {
 namespace {
@@ -71,14 +73,28 @@ std::vector<sync_run> read_runs(sqlite::connection& db, std::int64_t repository)
   return runs;
 }
 
-void write_runs(sqlite::connection& db, std::int64_t repository, const std::vector<sync_run>& runs) {
-  sqlite::query{db, "DELETE FROM runs WHERE repository = ?1"}.bind(repository).run();
+/// How many of the stored runs, oldest first, are to go so that `wanted` begins with the rest.
+std::size_t surplus(const std::vector<sync_run>& stored, const std::vector<sync_run>& wanted) {
+  std::size_t gone = stored.size() - std::min(stored.size(), wanted.size());
+  while (!std::equal(stored.begin() + static_cast<std::ptrdiff_t>(gone), stored.end(), wanted.begin()))
+    ++gone;
+  return gone;
+}
+
+/// Removes the runs that are no longer wanted and adds the new ones; what stays is not written.
+void write_runs(sqlite::connection& db, std::int64_t repository, const std::vector<sync_run>& stored, const std::vector<sync_run>& wanted) {
+  const auto gone = surplus(stored, wanted);
+  sqlite::query last{db, "SELECT coalesce(max(seq), -1) FROM runs WHERE repository = ?1"};
+  last.bind(repository).step();
+  auto seq = last.integer(0);
+  sqlite::query{db, "DELETE FROM runs WHERE repository = ?1 AND seq IN (SELECT seq FROM runs WHERE repository = ?1 ORDER BY seq LIMIT ?2)"}
+      .bind(repository, gone)
+      .run();
   sqlite::query q{db, "INSERT INTO runs(repository, seq, sync_id, cause, started, duration_ms, ok, unchanged, error, cached_only, external_only, both, "
                       "changed, bad, packages, revisions, fetched_bytes) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
-  std::int64_t seq = 0;
-  for (const auto& run : runs) {
+  for (const auto& run : std::span{wanted}.subspan(stored.size() - gone)) {
     const auto& s = run.stats;
-    q.again().bind(repository, seq++, run.sync_id, static_cast<int>(run.cause), to_column(run.started), static_cast<std::int64_t>(run.duration.count()), run.ok,
+    q.again().bind(repository, ++seq, run.sync_id, static_cast<int>(run.cause), to_column(run.started), static_cast<std::int64_t>(run.duration.count()), run.ok,
                    run.unchanged, run.error, s.cached_only, s.external_only, s.both, s.changed, s.bad, s.packages, s.revisions, s.fetched_bytes);
     q.run();
   }
@@ -145,7 +161,7 @@ bool write_state(sqlite::connection& db, const repository_row& stored, const dur
          wanted.bad.empty() ? std::nullopt : std::optional{encode_bad(wanted.bad)}, wanted.bad_count);
   q.run();
   if (wanted.runs != stored.state.runs)
-    write_runs(db, stored.id, wanted.runs);
+    write_runs(db, stored.id, stored.state.runs, wanted.runs);
   return true;
 }
 

@@ -1,5 +1,6 @@
 // links: veranda_adapter_store
 #define BOOST_TEST_MODULE package_cache
+#include "adapters/store/sqlite.hpp"
 #include "tests/support/store_fixture.hpp"
 
 #include <algorithm>
@@ -143,6 +144,73 @@ BOOST_AUTO_TEST_CASE(durable_state_survives_and_keeps_the_last_twenty_runs) {
   BOOST_REQUIRE(kept.size() == 1U);
   BOOST_TEST(kept[0].runs.size() == 20U);
   BOOST_TEST(kept[0].runs.back().sync_id == "newest");
+}
+
+BOOST_AUTO_TEST_CASE(of_the_runs_only_what_is_new_or_too_old_is_written) {
+  sqlite::connection observer{file, sqlite::access::read_write};
+  observer.execute("CREATE TABLE written(seq INTEGER); CREATE TRIGGER a AFTER INSERT ON runs BEGIN INSERT INTO written VALUES(new.seq); END;"
+                   "CREATE TRIGGER b AFTER DELETE ON runs BEGIN INSERT INTO written VALUES(old.seq); END;"
+                   "CREATE TRIGGER c AFTER UPDATE ON runs BEGIN INSERT INTO written VALUES(new.seq); END");
+  auto state = full_state();
+  const auto put = [&] {
+    const auto before = observer.integer("SELECT count(*) FROM written");
+    value(cache->put_state(claim, state));
+    const auto kept = value(reader->state("uid-1"))->runs;
+    BOOST_CHECK(kept == std::vector<sync_run>(state.runs.end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(20, state.runs.size())), state.runs.end()));
+    return observer.integer("SELECT count(*) FROM written") - before;
+  };
+  const auto finish = [&](const std::string& id) {
+    state.runs.push_back(state.runs[0]);
+    state.runs.back().sync_id = id;
+  };
+  BOOST_TEST(put() == 3); // the first three
+  finish("a fourth");
+  BOOST_TEST(put() == 1);
+  state.handled_request = "another";
+  BOOST_TEST(put() == 0);
+  for (int n = 5; n <= 20; ++n)
+    finish(std::to_string(n));
+  BOOST_TEST(put() == 16);
+  finish("one more"); // the oldest goes, as it does in memory or here
+  BOOST_TEST(put() == 2);
+  state.runs.erase(state.runs.begin());
+  BOOST_TEST(put() == 0);
+  state.runs = {state.runs.back()};
+  BOOST_TEST(put() == 19); // nothing but the newest stays
+  state.runs[0].error = "other";
+  BOOST_TEST(put() == 2);
+  state.runs.clear();
+  BOOST_TEST(put() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(another_deployment_flag_modifies_every_revision) {
+  put_files(1, 1);
+  auto tip = revision_of("repo", "b", -1);
+  tip.from_branch = true;
+  repository_spec spec;
+  value(cache->open(claim, spec));
+  apply(delta({revision_of("repo", "a", 1), tip}, {}, {}, {"d", id_of(100).hex()}));
+  const auto other = value(cache->claim({"default", "other"}, "uid-2", 1));
+  value(cache->apply_delta(other, delta({revision_of("other", "z", 1)}), {}));
+  value(cache->open(claim, spec));
+  BOOST_TEST(value(reader->feed_position()) == start + 3); // the same flag
+  spec.deployment = true;
+  value(cache->open(claim, spec));
+  const auto feed = value(reader->feed_after(start, 10));
+  BOOST_TEST(events(feed) == "+a +b +z ~a ~b ");
+  BOOST_TEST(!feed[0].object.deployment); // as it was then
+  BOOST_TEST(!feed[1].object.deployment);
+  BOOST_TEST(feed[3].object.deployment);
+  BOOST_TEST(feed[4].object.deployment);
+  BOOST_CHECK(feed[4].object.revision.commit == id_of(100));
+  const auto a = *value(reader->get({"default", "repo.apps.a.v1"}));
+  BOOST_TEST(a.deployment);
+  BOOST_TEST(a.resource_version == std::to_string(feed[3].position));
+  BOOST_CHECK(a.revision == revision_of("repo", "a", 1));
+  value(cache->open(claim, spec));
+  BOOST_TEST(value(reader->feed_position()) == start + 5);
+  apply(delta({}, {}, {tip.name})); // the branch's row is still its repository's
+  BOOST_TEST(names({"default", "repo", ""}) == names_t{"repo.apps.a.v1"}, boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_written_when_nothing_changed) {
