@@ -88,7 +88,8 @@ std::vector<api_object> reflector::merge_pages(std::unordered_map<object_key, id
     }
     if (!known_.try_emplace(item.key, identity{item.uid, item.resource_version}).second) continue;
     const auto old = before.find(item.key);
-    const bool same = old != before.end() && old->second.uid == item.uid && old->second.resource_version == item.resource_version && !item.resource_version.empty();
+    // Where the history was another, an equal version says nothing.
+    const bool same = !position_unusable_ && old != before.end() && old->second.uid == item.uid && old->second.resource_version == item.resource_version && !item.resource_version.empty();
     if (!same) fresh.push_back(std::move(item));
   }
   collected_.clear();
@@ -98,7 +99,6 @@ std::vector<api_object> reflector::merge_pages(std::unordered_map<object_key, id
 
 void reflector::take_over(api_list_page page, time now, double draw) {
   position_ = std::move(page.resource_version);
-  position_unusable_ = false;
   unpaged_ = false;
   listed_ = now;
   problem_.reset();
@@ -108,6 +108,7 @@ void reflector::take_over(api_list_page page, time now, double draw) {
   std::unordered_map<object_key, identity> before;
   before.swap(known_);
   auto fresh = merge_pages(before);
+  position_unusable_ = false;
   // Deletions first: a name that has another uid now must be gone before it comes again.
   std::vector<std::pair<object_key, identity>> gone;
   for (auto& [key, was] : before)
