@@ -148,13 +148,9 @@ result<void> disk_mirror::add_pack(const fs::path& without_suffix) {
 
 void disk_mirror::count_packs() {
   pack_count_ = 0;
-  size_bytes_ = 0;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(pack_dir(), error)) {
-    const auto size = entry.file_size(error);
-    if (!error) size_bytes_ += size;
+  for (const auto& entry : fs::directory_iterator(pack_dir(), error))
     if (entry.path().extension() == ".pack") ++pack_count_;
-  }
 }
 
 void disk_mirror::replace_refs(const ref_table& table) {

@@ -43,7 +43,6 @@ public:
   std::string load_index() override;
   result<void> save_index(std::string_view image) override;
   std::size_t pack_count() const override { return pack_count_; }
-  std::uint64_t size_bytes() const override { return size_bytes_; }
   const std::filesystem::path& path() const override { return dir_; }
   result<void> settle() override;
   result<void> tidy(const cancel_token& cancel) override;
@@ -74,7 +73,6 @@ private:
   std::vector<std::filesystem::path> new_packs_; ///< not known to be on the disk
   std::future<result<void>> writing_;
   std::size_t pack_count_ = 0;
-  std::uint64_t size_bytes_ = 0;
 };
 
 /// Removes what a dead process left: temporary packs, half of a pack, locks, files about to be renamed.

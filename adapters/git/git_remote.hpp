@@ -21,6 +21,7 @@ struct transport_limits {
   std::uint64_t max_listings_bytes = 512U << 20U; ///< of all listings of one engine that are arriving at a time
   std::uint64_t max_refs = 1'000'000;
   std::uint64_t max_pack_bytes = 8ULL << 30U;
+  std::uint64_t max_pack_objects = 10'000'000; ///< indexing keeps some 200 bytes of each
   int max_redirects = 5;
   bool allow_plaintext_credentials = false; ///< credentials over http://
   std::string user_agent = "git/2.39 (veranda)";
@@ -46,9 +47,8 @@ public:
   virtual std::string load_index() = 0;
   /// Replaced by rename; after a power cut it may be an older one, or damaged.
   virtual result<void> save_index(std::string_view image) = 0;
-  /// Number of packs, and their size in bytes.
+  /// How many packs hold its objects.
   virtual std::size_t pack_count() const = 0;
-  virtual std::uint64_t size_bytes() const = 0;
   virtual const std::filesystem::path& path() const = 0;
   /// Waits until what was fetched is on the disk, refs included, and says what became of it. A fetch leaves that to a thread of its own.
   virtual result<void> settle() { return {}; }

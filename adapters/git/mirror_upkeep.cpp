@@ -20,7 +20,6 @@ constexpr std::size_t mapped_window_bytes = 8U << 20U;
 constexpr std::size_t mapped_limit_bytes = 64U << 20U;
 constexpr std::size_t open_pack_limit = 256;
 constexpr std::size_t object_cache_bytes = 16U << 20U;
-constexpr std::size_t most_objects = 10'000'000; ///< of a received pack: indexing keeps some 200 bytes of each
 
 constexpr std::size_t checksum_bytes = 20;
 constexpr std::size_t fanout_bytes = 1'024;
@@ -84,7 +83,6 @@ void ensure_libgit2() {
     git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, mapped_window_bytes);
     git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, mapped_limit_bytes);
     git_libgit2_opts(GIT_OPT_SET_MWINDOW_FILE_LIMIT, open_pack_limit);
-    git_libgit2_opts(GIT_OPT_SET_PACK_MAX_OBJECTS, most_objects);
     git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, static_cast<ssize_t>(object_cache_bytes));
     git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0); // every object is read once: copies of them help nobody
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0); // `disk_mirror::read` compares hashes itself, several times as fast

@@ -3,6 +3,7 @@
 #include "adapters/git/atomic_file.hpp"
 #include "adapters/git/memory_bound.hpp"
 
+#include <algorithm>
 #include <git2.h>
 
 namespace veranda::git {
@@ -12,6 +13,7 @@ namespace {
 /// The indexer remaps its file on every append: fewer, larger ones are faster.
 constexpr std::size_t append_bytes = 1U << 20U;
 constexpr std::chrono::milliseconds report_interval{100};
+constexpr std::size_t head_bytes = 12;
 
 } // namespace
 
@@ -40,16 +42,24 @@ result<void> pack_writer::append(std::string_view bytes) {
   return pending_.size() >= append_bytes ? flush() : result<void>{};
 }
 
+/// The indexer believes the number of objects in the pack's head and makes room for them.
+result<void> pack_writer::begin() {
+  std::uint64_t objects = 0;
+  for (std::size_t at = 8; at < std::min(pending_.size(), head_bytes); ++at) objects = objects << 8U | static_cast<unsigned char>(pending_[at]);
+  if (objects > limits_.max_pack_objects)
+    return failure{ec::too_large, "the pack holds more than the " + std::to_string(limits_.max_pack_objects) + " objects allowed", {}, {}, {}};
+  git_indexer_options options = GIT_INDEXER_OPTIONS_INIT;
+  options.progress_cb = &state::on_progress;
+  options.progress_cb_payload = state_.get();
+  const auto dir = into_.pack_dir().string();
+  const int code = git_indexer_new(&state_->indexer, dir.c_str(), 0600, into_.odb(), &options);
+  return code < 0 ? result<void>{libgit2_failure(code, "opening a new pack", ec::unavailable)} : result<void>{};
+}
+
 result<void> pack_writer::flush() {
   auto& s = *state_;
-  if (s.indexer == nullptr) {
-    git_indexer_options options = GIT_INDEXER_OPTIONS_INIT;
-    options.progress_cb = &state::on_progress;
-    options.progress_cb_payload = &s;
-    const auto dir = into_.pack_dir().string();
-    if (const int code = git_indexer_new(&s.indexer, dir.c_str(), 0600, into_.odb(), &options); code < 0)
-      return libgit2_failure(code, "opening a new pack", ec::unavailable);
-  }
+  if (s.indexer == nullptr)
+    if (auto begun = begin(); !begun) return begun;
   const int code = git_indexer_append(s.indexer, pending_.data(), pending_.size(), &s.stats);
   pending_.clear();
   if (code < 0) return libgit2_failure(code, "reading the received pack", ec::checksum_mismatch);

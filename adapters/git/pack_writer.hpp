@@ -24,6 +24,7 @@ public:
 
 private:
   struct state;
+  result<void> begin();
   result<void> flush();
   void report();
   disk_mirror& into_;

@@ -59,7 +59,6 @@ private:
     std::string load_index() override { return client_.inner_->load_index(); }
     result<void> save_index(std::string_view image) override { return client_.inner_->save_index(image); }
     std::size_t pack_count() const override { return 1; }
-    std::uint64_t size_bytes() const override { return 0; }
     const std::filesystem::path& path() const override { return client_.inner_->path(); }
 
   private:

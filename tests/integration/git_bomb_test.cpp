@@ -118,6 +118,15 @@ BOOST_FIXTURE_TEST_CASE(a_sync_names_them_and_finds_the_rest, setup) {
   check_peak();
 }
 
+BOOST_FIXTURE_TEST_CASE(a_pack_that_claims_many_objects_is_refused, setup) {
+  pack_writer writer{*mirror, limits, none_};
+  BOOST_REQUIRE(writer.append(std::string{"PACK\0\0\0\2\1\0\0\0", 12} + std::string(20, '\0')));
+  const auto taken = writer.commit(cancel);
+  BOOST_REQUIRE(!taken);
+  BOOST_TEST((taken.error().code == ec::too_large), describe(taken.error()));
+  BOOST_TEST(files() == 0U);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_difference_that_grows_is_refused, setup) {
   for (const char* pack : {"delta.pack", "thin.pack"}) {
     if (std::string_view{pack} == "thin.pack") BOOST_REQUIRE(take("objects.pack")); // it has the huge base

@@ -86,7 +86,6 @@ public:
   result<void> settle() override { return {}; }
   result<void> tidy(const cancel_token&) override { return {}; }
   std::size_t pack_count() const override { return 1; }
-  std::uint64_t size_bytes() const override { return 0; }
   const std::filesystem::path& path() const override { return path_; }
   git_world::mirror_data& data() { return data_; }
 
