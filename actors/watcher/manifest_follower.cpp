@@ -1,6 +1,7 @@
 #include "actors/watcher/manifest_follower.hpp"
 
 #include "actors/common/guard.hpp"
+#include "adapters/source/manifest_file.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -14,15 +15,12 @@ namespace {
 constexpr const char* kind = manifest_follower_state::name;
 using self_ptr = manifest_follower_actor::stateful_pointer<manifest_follower_state>;
 
-constexpr const char* repositories = "repositories.config.porch.kpt.dev";
-constexpr const char* secrets_resource = "secrets";
-
 void next_write(self_ptr self);
 
 result<std::vector<store::stored_object>> live_objects(store::object_store_reader& reader) {
   std::vector<store::stored_object> all;
-  for (const auto* resource : {repositories, secrets_resource}) {
-    auto listed = reader.list(resource, {});
+  for (const auto resource : {source::repositories_resource, source::secrets_resource}) {
+    auto listed = reader.list(std::string{resource}, {});
     if (!listed)
       return listed.error();
     all.insert(all.end(), std::make_move_iterator(listed->items.begin()), std::make_move_iterator(listed->items.end()));
@@ -53,7 +51,7 @@ void notice_secrets(self_ptr self, const source::manifest_state& scanned) {
   st.deps.secrets->update(scanned);
   std::map<object_key, std::string> versions;
   for (const auto& object : scanned.objects)
-    if (object.resource == secrets_resource)
+    if (object.resource == source::secrets_resource)
       versions.emplace(object.key, object.json);
   if (!st.first) {
     for (const auto& [key, version] : versions)
@@ -159,7 +157,9 @@ void say_permitted(const source::manifest_plan& plan, std::size_t removals) {
 void look(self_ptr self) {
   auto& st = self->state;
   const bool given = permit_given(st);
-  if (!std::exchange(st.look, false) && !given && !st.deps.directory->wait(st.deps.slice)) {
+  const bool changed = std::exchange(st.look, false) || given || st.deps.directory->wait(st.deps.slice);
+  const handling h{*st.cell, "continue_reading", self->mailbox().size()}; // waiting is no work
+  if (!changed) {
     again(self, std::chrono::milliseconds{0});
     return;
   }
@@ -191,10 +191,7 @@ manifest_follower_actor::behavior_type manifest_follower(self_ptr self, manifest
   self->state.cell = self->state.deps.env.cells->add(kind);
   self->send(self, msg::continue_reading{});
   return {
-    [self](const msg::continue_reading&) {
-      const handling h{*self->state.cell, "continue_reading", self->mailbox().size()};
-      look(self);
-    },
+    [self](const msg::continue_reading&) { look(self); },
   };
 }
 

@@ -17,6 +17,7 @@ const char* name_of(source::repository_event_type type) {
 }
 
 result<void> list(watcher_state& st, self_ptr self) {
+  const handling h{*st.cell, "continue_reading", self->mailbox().size()};
   st.cell->set_state("listing");
   auto listed = st.deps.source->list();
   if (!listed)
@@ -29,7 +30,8 @@ result<void> list(watcher_state& st, self_ptr self) {
 
 result<void> follow(watcher_state& st, self_ptr self) {
   st.cell->set_state("watching");
-  auto events = st.deps.source->poll(st.position, st.deps.slice);
+  auto events = st.deps.source->poll(st.position, st.deps.slice); // mostly waiting, so it does not count as work
+  const handling h{*st.cell, "continue_reading", self->mailbox().size()};
   if (!events)
     return events.error();
   for (auto& event : *events) {
@@ -68,7 +70,6 @@ watcher_actor::behavior_type watcher(self_ptr self, watcher_deps deps) {
   return {
     [self](const msg::continue_reading&) {
       auto& st = self->state;
-      const handling h{*st.cell, "continue_reading", self->mailbox().size()};
       if (auto read = st.position.empty() ? list(st, self) : follow(st, self); !read) {
         back_off(self, read.error());
         return;

@@ -120,6 +120,17 @@ BOOST_AUTO_TEST_CASE(a_failed_watch_loses_nothing) {
   BOOST_TEST(take_heard() == (names{"list 0", "changed team/a", "list 2", "changed team/c"}), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(listing_is_work_and_waiting_is_none) {
+  const auto handler = [&] { return env.cells->snapshot().at(0).handler; };
+  std::string listing, waiting = "never asked";
+  source->during_list = [&] { listing = handler(); };
+  source->during_poll = [&] { waiting = handler(); };
+  open();
+  BOOST_TEST(listing == "continue_reading");
+  BOOST_TEST(waiting == "");
+  source->during_list = source->during_poll = nullptr;
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 namespace {
@@ -270,6 +281,17 @@ BOOST_AUTO_TEST_CASE(a_store_that_cannot_be_read_is_tried_again) {
   later(1s);
   BOOST_TEST((take_written() == names{"create a"}));
   BOOST_TEST(first_applied == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(scanning_is_work_and_waiting_is_none) {
+  const auto handler = [&] { return env.cells->snapshot().at(0).handler; };
+  std::string scanning, waiting = "never asked";
+  directory->during_scan = [&] { scanning = handler(); };
+  directory->during_wait = [&] { waiting = handler(); };
+  open();
+  BOOST_TEST(scanning == "continue_reading");
+  BOOST_TEST(waiting == "");
+  directory->during_scan = directory->during_wait = nullptr;
 }
 
 BOOST_AUTO_TEST_CASE(problems_are_counted_and_mended_ones_go) {

@@ -15,9 +15,12 @@ struct fake_repository_source final : source::repository_source {
   std::deque<result<source::repository_list>> lists;
   std::deque<result<std::vector<source::repository_event>>> polls;
   unsigned idle = 0; ///< polls that had nothing to say
+  std::function<void()> during_list, during_poll;
 
   result<source::repository_list> list() override {
     calls.emplace_back("list");
+    if (during_list)
+      during_list();
     if (lists.empty())
       return source::repository_list{"1", {}};
     auto next = std::move(lists.front());
@@ -26,6 +29,8 @@ struct fake_repository_source final : source::repository_source {
   }
   result<std::vector<source::repository_event>> poll(const std::string& version, std::chrono::milliseconds) override {
     calls.push_back("poll " + version);
+    if (during_poll)
+      during_poll();
     if (polls.empty()) {
       ++idle;
       calls.pop_back();
@@ -43,6 +48,7 @@ struct fake_manifest_directory final : source::manifest_directory {
   bool changed = false;
   unsigned scans = 0;
   unsigned idle = 0; ///< waits that ended without a change
+  std::function<void()> during_scan, during_wait;
 
   void say(source::manifest_state s) {
     state = std::move(s);
@@ -50,9 +56,13 @@ struct fake_manifest_directory final : source::manifest_directory {
   }
   source::manifest_state scan() override {
     ++scans;
+    if (during_scan)
+      during_scan();
     return state;
   }
   bool wait(std::chrono::milliseconds) override {
+    if (during_wait)
+      during_wait();
     idle += changed ? 0 : 1;
     return std::exchange(changed, false);
   }
