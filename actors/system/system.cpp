@@ -13,6 +13,7 @@
 #include "actors/workers/worker_pool.hpp"
 #include "adapters/codec/repository_codec.hpp"
 #include "adapters/kpt/decoder.hpp"
+#include "adapters/source/manifest_file.hpp"
 #include "adapters/source/store_source.hpp"
 #include "adapters/store/data_dir.hpp"
 #include "adapters/store/sqlite_object_store.hpp"
@@ -33,8 +34,8 @@ namespace veranda {
 
 namespace {
 
-constexpr const char* repositories_resource = "repositories.config.porch.kpt.dev";
 constexpr std::size_t listers = 2; ///< child processes that list local remotes at once
+constexpr std::chrono::seconds longest_wait{365 * 24 * 3600}; ///< for what ends when its work is done
 
 struct caf_config : caf::actor_system_config {
   caf_config() {
@@ -104,11 +105,11 @@ public:
   std::optional<msg::first_syncs> wait_first_syncs(const std::function<bool()>& give_up) override {
     caf::scoped_actor self{*system_};
     std::optional<msg::first_syncs> sums;
-    bool ended = false;
-    while (!ended && !give_up()) {
-      self->request(supervisor_, std::chrono::milliseconds{200}, msg::await_first_syncs{})
-        .receive([&](const msg::first_syncs& s) { sums = s, ended = true; }, [&](caf::error& e) { ended = !(e == caf::sec::request_timeout); });
-    }
+    auto asked = self->request(supervisor_, longest_wait, msg::await_first_syncs{}); // once: the supervisor keeps each request until then
+    while (!self->await_data(caf::blocking_actor::timeout_type::clock::now() + std::chrono::milliseconds{200}))
+      if (give_up())
+        return std::nullopt;
+    asked.receive([&](const msg::first_syncs& s) { sums = s; }, [](caf::error&) {});
     if (sums)
       flush_status(self);
     return sums;
@@ -245,7 +246,7 @@ private:
     status.env = env_;
     status.objects = object_store_;
     status.encode = codec::encode_status;
-    status.resource = repositories_resource;
+    status.resource = source::repositories_resource;
     status_ = system_->spawn(status_writer, std::move(status));
   }
 
