@@ -31,9 +31,12 @@ auto on_cache(self_ptr self, const char* what, Operation operation) -> decltype(
   const handling h{*st.cell, what, self->mailbox().size()};
   const auto began = std::chrono::steady_clock::now();
   auto cache = opened(st);
-  if (!cache)
+  if (!cache) {
+    st.deps.health->note(&cache.error());
     return cache.error();
+  }
   auto outcome = operation(**cache);
+  st.deps.health->note(outcome ? nullptr : &outcome.error());
   st.deps.env.telemetry->cache_transaction(outcome.ok(), std::chrono::steady_clock::now() - began);
   if (!outcome && outcome.error().code == ec::corrupt_cache) {
     st.damaged = true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/common/env.hpp"
+#include "actors/common/store_health.hpp"
 #include "adapters/store/package_cache.hpp"
 #include "messages/actor_handles.hpp"
 
@@ -14,6 +15,7 @@ struct cache_writer_deps {
   std::function<result<std::vector<durable_state>>()> read_states;
   /// Called after every transaction that readers may want to see. Thread safe, quick.
   std::function<void()> committed;
+  std::shared_ptr<store_health> health = std::make_shared<store_health>();
   std::chrono::seconds sweep_interval{600};
   std::chrono::seconds sweep_age{3600};
   std::size_t sweep_rows = 2000;

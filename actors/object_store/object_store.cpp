@@ -37,6 +37,7 @@ object_store_actor::behavior_type object_store_writer(object_store_actor::statef
       auto& st = self->state;
       const handling h{*st.cell, name_of(m.operation), self->mailbox().size()};
       auto stored = perform(*st.deps.objects, m);
+      st.deps.health->note(stored ? nullptr : &stored.error());
       if (!stored) {
         st.cell->set_last_error(describe(stored.error()));
         return to_error(stored.error());

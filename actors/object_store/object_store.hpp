@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/common/env.hpp"
+#include "actors/common/store_health.hpp"
 #include "adapters/store/object_store.hpp"
 #include "messages/actor_handles.hpp"
 
@@ -11,6 +12,7 @@ struct object_store_deps {
   std::shared_ptr<store::object_store> objects;
   /// Called after every write. Thread safe, quick.
   std::function<void()> committed;
+  std::shared_ptr<store_health> health = std::make_shared<store_health>();
 };
 
 struct object_store_state {

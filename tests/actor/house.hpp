@@ -54,6 +54,7 @@ struct house : actor_fixture {
       }
       return std::unique_ptr<store::package_cache>{std::make_unique<memory_package_cache>(cache)};
     };
+    cache_deps.health = cache_health;
     cache_deps.read_states = [this]() -> result<std::vector<durable_state>> {
       if (cache.failing.contains("states"))
         return cache.failing.at("states");
@@ -180,6 +181,7 @@ struct house : actor_fixture {
   std::shared_ptr<store_script> objects = std::make_shared<store_script>();
   std::map<object_key, repository_object> wanted;
   std::set<std::string> bundles; ///< namespaces with a CA bundle
+  std::shared_ptr<store_health> cache_health = std::make_shared<store_health>();
   logic::machine_settings machine;
   logic::admission_limits limits;
   unsigned first_lists = 0;

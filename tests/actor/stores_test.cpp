@@ -1,5 +1,6 @@
 // links: veranda_actors veranda_adapter_kpt
 #define BOOST_TEST_MODULE stores
+#include "actors/object_store/object_store.hpp"
 #include "tests/actor/house.hpp"
 
 using namespace veranda;
@@ -182,6 +183,42 @@ BOOST_AUTO_TEST_SUITE_END()
 
 namespace {
 
+/// An object store that answers what it is told.
+struct told_store final : store::object_store {
+  using answered = result<store::stored_object>;
+  answered create(const std::string&, const std::string&) override { return next; }
+  answered update(const std::string&, const std::string&) override { return next; }
+  answered update_status(const std::string&, const object_key&, const std::string&, const std::string&) override { return next; }
+  answered merge_patch(const std::string&, const object_key&, const std::string&) override { return next; }
+  answered remove(const std::string&, const object_key&) override { return next; }
+  answered next = store::stored_object{};
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(the_object_store_says_how_its_last_write_went, actor_fixture) {
+  const auto told = std::make_shared<told_store>();
+  object_store_deps deps{env, told, {}};
+  const auto health = deps.health;
+  const auto objects = spawn(object_store_writer, std::move(deps));
+  const auto trouble_after = [&](result<store::stored_object> outcome) {
+    told->next = std::move(outcome);
+    const auto asked = ask<msg::stored_object_ptr>(objects, msg::write_object{msg::object_operation::create, "secrets", {"team", "a"}, {}, "{}"});
+    settle();
+    const auto trouble = health->trouble();
+    return trouble ? std::string{to_string(*trouble)} : std::string{"none"};
+  };
+  const auto fails = [](ec code) { return failure{code, "it failed", {}, {}, {}}; };
+  BOOST_TEST(trouble_after(store::stored_object{}) == "none");
+  BOOST_TEST(trouble_after(fails(ec::invalid_spec)) == "none"); // says nothing about the store
+  BOOST_TEST(trouble_after(fails(ec::unavailable)) == "unavailable");
+  BOOST_TEST(trouble_after(fails(ec::conflict)) == "unavailable");
+  BOOST_TEST(trouble_after(fails(ec::corrupt_cache)) == "corrupt_cache");
+  BOOST_TEST(trouble_after(store::stored_object{}) == "none");
+}
+
+namespace {
+
 /// The cache writer alone.
 struct cache_alone : house {
   cache_alone() { open(); }
@@ -215,9 +252,12 @@ BOOST_AUTO_TEST_CASE(refuses_an_older_fence_and_an_older_epoch) {
 BOOST_AUTO_TEST_CASE(says_of_a_full_disk_that_it_is_unavailable_and_lives_on) {
   const auto c = claim("a");
   cache.failing["apply_delta"] = {ec::unavailable, "no space left on device", {}, {}, {}};
+  BOOST_TEST(!cache_health->trouble());
   BOOST_TEST(code(apply(c)) == "unavailable");
+  BOOST_TEST((cache_health->trouble() == ec::unavailable));
   cache.failing.clear();
   BOOST_TEST(code(apply(c)) == "ok");
+  BOOST_TEST(!cache_health->trouble());
   BOOST_TEST(cache.opened == 1U);
 }
 
@@ -236,7 +276,9 @@ BOOST_AUTO_TEST_CASE(that_cannot_be_opened_anew_is_tried_with_each_request) {
   cache.damaged = true;
   cache.failing["reopen"] = {ec::unavailable, "no space left on device", {}, {}, {}};
   BOOST_TEST(code(apply(c)) == "stale");
+  BOOST_TEST((cache_health->trouble() == ec::corrupt_cache));
   BOOST_TEST(code(apply(c)) == "unavailable");
+  BOOST_TEST((cache_health->trouble() == ec::unavailable));
   cache.failing.clear();
   BOOST_TEST(code(apply(claim("a"))) == "ok");
 }
