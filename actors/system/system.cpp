@@ -8,6 +8,8 @@
 #include "actors/logic/ownership.hpp"
 #include "actors/object_store/object_store.hpp"
 #include "actors/status_writer/status_writer.hpp"
+#include "actors/system/adapters.hpp"
+#include "actors/system/readiness.hpp"
 #include "actors/watcher/manifest_follower.hpp"
 #include "actors/watcher/watcher.hpp"
 #include "actors/workers/worker_pool.hpp"
@@ -15,9 +17,6 @@
 #include "adapters/kpt/decoder.hpp"
 #include "adapters/source/manifest_file.hpp"
 #include "adapters/source/store_source.hpp"
-#include "adapters/store/data_dir.hpp"
-#include "adapters/store/sqlite_object_store.hpp"
-#include "adapters/store/sqlite_package_cache.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -44,27 +43,6 @@ struct caf_config : caf::actor_system_config {
   }
 };
 
-git::transport_limits limits_of(const config::settings& s, std::chrono::milliseconds total) {
-  git::transport_limits limits;
-  limits.connect_timeout = s.connect_timeout;
-  limits.total_timeout = total;
-  limits.max_pack_bytes = s.max_pack_bytes;
-  limits.allow_plaintext_credentials = s.allow_plaintext_credentials;
-  return limits;
-}
-
-/// Everything outside the actors, shared with them.
-struct adapters {
-  std::unique_ptr<store::data_dir_lock> data;
-  std::string token;
-  std::shared_ptr<git::git_client> git;
-  std::shared_ptr<git::listing_engine> listings;
-  std::shared_ptr<secrets::secret_files> secret_files = std::make_shared<secrets::secret_files>();
-  std::shared_ptr<secrets::secret_source> secrets;
-  std::shared_ptr<source::manifest_directory> manifests; ///< null without a directory
-  std::shared_ptr<store::object_store> objects;
-};
-
 class real_system final : public running_system {
 public:
   real_system(config::settings settings, system_hooks hooks) : settings_(std::move(settings)), hooks_(std::move(hooks)) {}
@@ -74,8 +52,10 @@ public:
   }
 
   result<void> start() {
-    if (auto opened = open_adapters(); !opened)
-      return opened;
+    auto opened = open_adapters(settings_);
+    if (!opened)
+      return opened.error();
+    parts_ = std::move(*opened);
     env_.wall_now = [] { return std::chrono::system_clock::now(); };
     env_.seed = std::random_device{}();
     env_.cells = std::make_shared<cell_registry>();
@@ -94,13 +74,9 @@ public:
   std::uint16_t port() const override { return api_ ? api_->port() : std::uint16_t{0}; }
   const cell_registry& cells() const override { return *env_.cells; }
 
-  std::vector<source::manifest_problem> manifest_problems() const override {
-    std::lock_guard lock{problems_mutex_};
-    return problems_;
-  }
-
-  result<std::unique_ptr<store::object_store_reader>> open_objects() const override { return store::open_object_store_reader(objects_file()); }
-  result<std::unique_ptr<store::package_cache_reader>> open_cache() const override { return store::open_package_cache_reader(cache_file()); }
+  std::vector<source::manifest_problem> manifest_problems() const override { return ready_.problems(); }
+  result<std::unique_ptr<store::object_store_reader>> open_objects() const override { return parts_.read_objects(); }
+  result<std::unique_ptr<store::package_cache_reader>> open_cache() const override { return parts_.read_cache(); }
 
   std::optional<msg::first_syncs> wait_first_syncs(const std::function<bool()>& give_up) override {
     caf::scoped_actor self{*system_};
@@ -160,64 +136,6 @@ public:
   }
 
 private:
-  std::filesystem::path objects_file() const { return settings_.data_dir / "objects.db"; }
-  std::filesystem::path cache_file() const { return settings_.data_dir / "packages.db"; }
-
-  result<void> open_adapters() {
-    auto data = store::data_dir_lock::acquire(settings_.data_dir);
-    if (!data)
-      return data.error();
-    parts_.data = std::move(*data);
-    auto token = settings_.token_file.empty() ? parts_.data->api_token() : store::ensure_secret_file(settings_.token_file);
-    if (!token)
-      return token.error();
-    parts_.token = std::move(*token);
-    auto digest_key = parts_.data->secret_digest_key();
-    if (!digest_key)
-      return digest_key.error();
-    auto objects = open_object_store_or_set_aside();
-    if (!objects)
-      return objects.error();
-    parts_.objects = std::move(*objects);
-    if (auto cache = open_cache_or_set_aside(false); !cache)
-      return cache.error();
-    else
-      first_cache_ = std::move(*cache);
-    parts_.git = git::make_git_client(limits_of(settings_, settings_.listing_timeout), limits_of(settings_, settings_.sync_deadline));
-    parts_.listings = git::make_listing_engine(limits_of(settings_, settings_.listing_timeout), settings_.max_connections);
-    const source::manifest_limits limits;
-    parts_.secrets = secrets::open_manifest_secrets({settings_.manifests, limits}, parts_.secret_files);
-    if (!settings_.manifests.empty())
-      parts_.manifests = source::open_manifest_directory(settings_.manifests, limits, *digest_key);
-    return {};
-  }
-
-  /// Objects come back from the manifest files; those made by the CLI alone are lost with a damaged file, and the log says so.
-  result<std::unique_ptr<store::object_store>> open_object_store_or_set_aside() const {
-    auto opened = store::open_object_store(objects_file(), [] { return std::chrono::system_clock::now(); });
-    if (opened || opened.error().code != ec::corrupt_cache)
-      return opened;
-    auto moved = store::move_aside(objects_file(), std::chrono::system_clock::now());
-    if (!moved)
-      return moved.error();
-    log::error("system", "the object store was damaged and moved aside; objects made by the CLI are lost", {{"file", moved->string()}});
-    return store::open_object_store(objects_file(), [] { return std::chrono::system_clock::now(); });
-  }
-
-  result<std::unique_ptr<store::package_cache>> open_cache_or_set_aside(bool damaged) const {
-    const auto now = [] { return std::chrono::system_clock::now(); };
-    if (!damaged) {
-      auto opened = store::open_package_cache(cache_file(), now, store::feed_entries_kept, settings_.max_resource_bytes);
-      if (opened || opened.error().code != ec::corrupt_cache)
-        return opened;
-    }
-    auto moved = store::move_aside(cache_file(), now());
-    if (!moved)
-      return moved.error();
-    log::error("system", "the package cache was damaged and moved aside; it is rebuilt from the remotes", {{"file", moved->string()}});
-    return store::open_package_cache(cache_file(), now, store::feed_entries_kept, settings_.max_resource_bytes);
-  }
-
   std::function<void()> committed() {
     return [target = commit_target_] {
       if (auto* api = target->load())
@@ -226,13 +144,13 @@ private:
   }
 
   void spawn_writers() {
-    object_store_ = system_->spawn<caf::detached>(object_store_writer, object_store_deps{env_, parts_.objects, committed()});
+    object_store_ = system_->spawn<caf::detached>(object_store_writer, object_store_deps{env_, parts_.objects, committed(), ready_.objects});
     cache_writer_deps cache;
     cache.env = env_;
     cache.open = [this](bool damaged) -> result<std::unique_ptr<store::package_cache>> {
-      if (first_cache_)
-        return std::move(first_cache_);
-      return open_cache_or_set_aside(damaged);
+      if (parts_.first_cache)
+        return std::move(parts_.first_cache);
+      return parts_.open_cache(damaged);
     };
     cache.read_states = [this]() -> result<std::vector<durable_state>> {
       auto reader = open_cache();
@@ -241,6 +159,7 @@ private:
       return (*reader)->states();
     };
     cache.committed = committed();
+    cache.health = ready_.cache;
     cache_ = system_->spawn<caf::detached>(cache_writer, std::move(cache));
     status_writer_deps status;
     status.env = env_;
@@ -289,7 +208,7 @@ private:
     deps.canonical_url = [allow = settings_.allow_local](const std::string& url) { return git::canonical_url(url, allow); };
     deps.is_local = [](const std::string& url) { return git::is_local(url); };
     deps.has_ca_bundle = [files = parts_.secret_files](const std::string& ns) { return files->find({ns, ns + "-ca-bundle"}).has_value(); };
-    deps.first_list_applied = [flag = first_list_] { *flag = true; };
+    deps.first_list_applied = [this] { ready_.first_list_applied(); };
     auto& repository = deps.repository;
     repository.env = env_;
     repository.cache = cache_;
@@ -332,10 +251,7 @@ private:
         hooks_.fatal(watcher_state::name);
       }
     };
-    deps.problems = [this](const std::vector<source::manifest_problem>& problems) {
-      std::lock_guard lock{problems_mutex_};
-      problems_ = problems;
-    };
+    deps.problems = [this](const std::vector<source::manifest_problem>& problems) { ready_.set_problems(problems); };
     follower_ = system_->spawn<caf::detached>(manifest_follower, std::move(deps));
     return {};
   }
@@ -385,7 +301,7 @@ private:
     deps.open_objects = [this] { return or_null(open_objects()); };
     deps.writer = make_object_writer(*system_, object_store_);
     deps.livez = [] { return api::probe{true, "[+]ping ok\n"}; };
-    deps.readyz = [this] { return readyz(); };
+    deps.readyz = [this] { return ready_.probe(); };
     deps.metrics = [this] { return telemetry_->render(env_.wall_now()); };
     deps.dump = [this](const std::string& name, bool deep) -> result<std::string> {
       show_api_load();
@@ -420,16 +336,6 @@ private:
     return opened ? std::move(*opened) : nullptr;
   }
 
-  api::probe readyz() const {
-    const bool listed = *first_list_;
-    api::probe p{listed, "[+]settings ok\n[+]stores ok\n"};
-    p.text += listed ? "[+]repositories ok\n" : "[-]repositories: the first list has not been applied yet\n";
-    const auto problems = manifest_problems();
-    if (!problems.empty())
-      p.text += "[!]manifests: " + std::to_string(problems.size()) + " problems, the first: " + source::describe(problems.front()) + "\n";
-    return p;
-  }
-
   void flush_status(caf::scoped_actor& self) {
     self->request(status_, std::chrono::seconds{5}, msg::flush_status{}).receive([](bool) {}, [](caf::error& e) {
       log::warn("system", "some statuses may not be written", {{"err", describe(to_failure(e))}});
@@ -462,13 +368,10 @@ private:
   const config::settings settings_;
   const system_hooks hooks_;
   adapters parts_;
-  std::unique_ptr<store::package_cache> first_cache_;
   runtime_env env_;
   std::shared_ptr<metric_telemetry> telemetry_;
-  std::shared_ptr<std::atomic<bool>> first_list_ = std::make_shared<std::atomic<bool>>(false);
+  readiness ready_;
   std::shared_ptr<std::atomic<api::api_server*>> commit_target_ = std::make_shared<std::atomic<api::api_server*>>(nullptr);
-  mutable std::mutex problems_mutex_;
-  std::vector<source::manifest_problem> problems_;
   std::mutex watcher_mutex_;
   std::atomic<bool> stopping_{false};
   bool down_ = false;

@@ -61,4 +61,5 @@ class DiskFull(Case):
         daemon.cli("sync", "large", "--wait", status=None)
         daemon.wait_condition("large", "Ready", seconds=60)
         self.assertEqual(set(daemon.revisions("large")), {"large.big.main"})
+        self.assertEqual(daemon.http("/readyz?verbose"), (200, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n"))
         self.assertEqual(daemon.stop(), 0)

@@ -1,0 +1,81 @@
+#include "actors/system/adapters.hpp"
+
+#include "actors/common/log.hpp"
+#include "adapters/store/sqlite_object_store.hpp"
+#include "adapters/store/sqlite_package_cache.hpp"
+
+namespace veranda {
+
+namespace {
+
+wall_time wall_now() { return std::chrono::system_clock::now(); }
+
+git::transport_limits limits_of(const config::settings& s, std::chrono::milliseconds total) {
+  git::transport_limits limits;
+  limits.connect_timeout = s.connect_timeout;
+  limits.total_timeout = total;
+  limits.max_pack_bytes = s.max_pack_bytes;
+  limits.allow_plaintext_credentials = s.allow_plaintext_credentials;
+  return limits;
+}
+
+/// Opens a store; a file that is damaged, or was found so, is moved aside first, and the log says what that means.
+template <class Open>
+auto open_or_set_aside(const std::filesystem::path& file, bool found_damaged, Open open, const char* meaning) -> decltype(open(file)) {
+  if (!found_damaged) {
+    auto opened = open(file);
+    if (opened || opened.error().code != ec::corrupt_cache)
+      return opened;
+  }
+  auto moved = store::move_aside(file, wall_now());
+  if (!moved)
+    return moved.error();
+  log::error("system", meaning, {{"file", moved->string()}});
+  return open(file);
+}
+
+} // namespace
+
+result<std::unique_ptr<store::object_store_reader>> adapters::read_objects() const { return store::open_object_store_reader(objects_file); }
+result<std::unique_ptr<store::package_cache_reader>> adapters::read_cache() const { return store::open_package_cache_reader(cache_file); }
+
+result<std::unique_ptr<store::package_cache>> adapters::open_cache(bool found_damaged) const {
+  const auto open = [](const std::filesystem::path& file) { return store::open_package_cache(file, wall_now); };
+  return open_or_set_aside(cache_file, found_damaged, open, "the package cache was damaged and moved aside; it is rebuilt from the remotes");
+}
+
+result<adapters> open_adapters(const config::settings& settings) {
+  adapters out;
+  auto data = store::data_dir_lock::acquire(settings.data_dir);
+  if (!data)
+    return data.error();
+  out.data = std::move(*data);
+  auto token = settings.token_file.empty() ? out.data->api_token() : store::ensure_secret_file(settings.token_file);
+  if (!token)
+    return token.error();
+  out.token = std::move(*token);
+  const auto digest_key = out.data->secret_digest_key();
+  if (!digest_key)
+    return digest_key.error();
+  out.objects_file = settings.data_dir / "objects.db";
+  const auto open = [](const std::filesystem::path& file) { return store::open_object_store(file, wall_now); };
+  auto objects = open_or_set_aside(out.objects_file, false, open,
+                                   "the object store was damaged and moved aside; objects of files come back, those made by the CLI are lost");
+  if (!objects)
+    return objects.error();
+  out.objects = std::move(*objects);
+  out.cache_file = settings.data_dir / "packages.db";
+  auto cache = out.open_cache(false);
+  if (!cache)
+    return cache.error();
+  out.first_cache = std::move(*cache);
+  out.git = git::make_git_client(limits_of(settings, settings.listing_timeout), limits_of(settings, settings.sync_deadline));
+  out.listings = git::make_listing_engine(limits_of(settings, settings.listing_timeout), settings.max_connections);
+  const source::manifest_limits limits;
+  out.secrets = secrets::open_manifest_secrets({settings.manifests, limits}, out.secret_files);
+  if (!settings.manifests.empty())
+    out.manifests = source::open_manifest_directory(settings.manifests, limits, *digest_key);
+  return out;
+}
+
+} // namespace veranda

@@ -1,0 +1,55 @@
+// links: veranda_system
+#define BOOST_TEST_MODULE readiness
+#include "actors/system/readiness.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+using namespace veranda;
+
+namespace {
+
+void expect(const readiness& r, bool ok, const std::string& text) {
+  const auto p = r.probe();
+  BOOST_TEST(p.ok == ok);
+  BOOST_TEST(p.text == text);
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(is_the_first_list_and_two_stores_that_work) {
+  readiness r;
+  expect(r, false, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[-]repositories: the first list has not been applied yet\n");
+  r.first_list_applied();
+  expect(r, true, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n");
+  const failure full{ec::unavailable, "no space left on device", {}, {}, {}};
+  r.cache->note(&full);
+  expect(r, false, "[+]settings ok\n[+]object store ok\n[-]package cache: the last write failed (unavailable)\n[+]repositories ok\n");
+  r.objects->note(&full);
+  r.cache->note(nullptr);
+  expect(r, false, "[+]settings ok\n[-]object store: the last write failed (unavailable)\n[+]package cache ok\n[+]repositories ok\n");
+  r.objects->note(nullptr);
+  BOOST_TEST(r.probe().ok);
+}
+
+BOOST_AUTO_TEST_CASE(refusals_say_nothing_about_a_store) {
+  store_health health;
+  for (const auto code : {ec::conflict, ec::stale, ec::not_found, ec::invalid_spec, ec::too_large, ec::cancelled}) {
+    const failure why{code, "no", {}, {}, {}};
+    health.note(&why);
+    BOOST_TEST(!health.trouble());
+  }
+  for (const auto code : {ec::unavailable, ec::corrupt_cache, ec::internal}) {
+    const failure why{code, "it failed", {}, {}, {}};
+    health.note(&why);
+    BOOST_TEST((health.trouble() == code));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(broken_manifests_are_named_and_hold_up_nobody) {
+  readiness r;
+  r.first_list_applied();
+  r.set_problems({{"a.yaml", 1, {}, {}, {}, "is no YAML"}, {"b.yaml", 1, {}, {}, {}, "is no YAML"}});
+  BOOST_TEST(r.probe().ok);
+  BOOST_TEST(r.probe().text.ends_with("[!]manifests: 2 problems, the first: a.yaml: document 1: is no YAML\n"));
+  BOOST_TEST(r.problems().size() == 2U);
+}
