@@ -95,12 +95,13 @@ void append_url_rest(std::string& out, std::string_view rest) {
 
 } // namespace
 
-void start(bool json, level least) {
+void start(bool json, level least, bool over_progress) {
   pool = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   const auto made = std::make_shared<spdlog::async_logger>("veranda", std::move(sink), pool, spdlog::async_overflow_policy::overrun_oldest);
   made->set_level(spdlog::level::trace);
-  made->set_pattern(json ? "%v" : "%Y-%m-%dT%H:%M:%S.%eZ %-5l %v", spdlog::pattern_time_type::utc);
+  const std::string erase = over_progress ? "\r\x1b[K" : "";
+  made->set_pattern(erase + (json ? "%v" : "%Y-%m-%dT%H:%M:%S.%eZ %-5l %v"), spdlog::pattern_time_type::utc);
   made->flush_on(spdlog::level::warn);
   logger = made;
   json_lines = json;

@@ -15,8 +15,9 @@ struct field {
 };
 
 /// Sets up logging to standard error; call once, before the first line. `json`: one JSON object per line. Lines are written by a thread of their own through
-/// a bounded queue whose oldest lines are dropped (and counted) when it is full, so that no actor ever waits for a terminal.
-void start(bool json, level least);
+/// a bounded queue whose oldest lines are dropped (and counted) when it is full, so that no actor ever waits for a terminal. `over_progress`: standard error is a
+/// terminal whose last line may show progress; each line takes its place.
+void start(bool json, level least, bool over_progress = false);
 /// Writes what is queued and ends. Later lines are dropped.
 void stop();
 /// Parses `trace`, `debug`, `info`, `warn`, `error`; info otherwise.

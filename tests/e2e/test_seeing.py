@@ -1,16 +1,67 @@
 """What people see: tables, watches, cron previews, dump, probes, metrics."""
 import json
+import os
 import pathlib
+import pty
 import re
+import subprocess
+import termios
 import threading
 import unittest
 
 from harness.case import Case, manifest
-from harness.daemon import veranda
+from harness.daemon import BIN, CLEAN, veranda, verandad
 from harness.wait import wait_for
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 VECTORS = REPOSITORY / "tests/data/cron-vectors.json"
+
+
+class Progress(Case):
+    """`verandad --once`, which shows on a terminal what is going on."""
+
+    def setUp(self):
+        super().setUp()
+        for number in range(3):
+            remote = self.repository(f"r{number}")
+            for package in range(10):
+                remote.publish(f"a/rather/deep/package-{package}", 1)
+            self.write(f"r{number}.yaml", manifest(f"repository-{number}", remote.path))
+        self.arguments = ["--once", "--manifests", self.manifests, "--data-dir", self.data]
+
+    def on_terminal(self, columns, term):
+        """All that standard error showed on a terminal of that width."""
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, columns))
+        process = subprocess.Popen([BIN / "verandad", *map(str, self.arguments)], env=CLEAN | {"TERM": term}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError: # the other end is closed
+            pass
+        os.close(ours)
+        self.assertEqual(process.wait(60), 0)
+        return shown.decode()
+
+    def test_is_one_line_that_fits_and_gives_way_to_the_log(self):
+        shown = self.on_terminal(40, "xterm")
+        self.assertIn("/3 repositories", shown)
+        for line in shown.replace("\r\n", "\n").split("\n")[:-1]:
+            self.assertRegex(line, r"\r\x1b\[K20\d\d-[^\r]*$", "a line of the log begins at the left")
+            for progress in line.split("\r")[1:-1]:
+                self.assertTrue(progress.endswith("\x1b[K"), progress)
+                self.assertLess(len(progress.removesuffix("\x1b[K")), 40)
+        self.assertRegex(shown.split("\n")[-1], r"^$|\r\x1b\[K$", "nothing is left of it")
+
+    def test_is_not_shown_where_lines_cannot_be_erased(self):
+        self.assertNotIn("\x1b", self.on_terminal(80, "dumb"))
+        self.data = self.folder / "piped"
+        done = verandad(*self.arguments)
+        self.assertEqual(done.returncode, 0)
+        self.assertNotIn("\x1b", done.stdout + done.stderr)
+        self.assertNotIn("\r", done.stderr)
 
 
 class CommandLine(Case):

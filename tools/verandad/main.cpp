@@ -38,6 +38,12 @@ int wait_for_signal(const sigset_t& set, std::chrono::milliseconds slice) {
   return s < 0 ? 0 : s;
 }
 
+/// Whether a signal that ends the process has come; there is nothing to reload with `--once`.
+bool interrupted(const sigset_t& set) {
+  const int s = wait_for_signal(set, std::chrono::milliseconds{0});
+  return s == SIGTERM || s == SIGINT;
+}
+
 int report(const std::vector<veranda::failure>& problems) {
   for (const auto& p : problems)
     std::cerr << "verandad: " << veranda::describe(p) << "\n";
@@ -100,7 +106,8 @@ int main(int argc, char** argv) {
   if (!parsed.problems.empty())
     return report(parsed.problems);
   const auto& settings = parsed.value;
-  veranda::log::start(settings.log_format == veranda::config::log_format::json, veranda::log::parse_level(settings.log_level));
+  veranda::log::start(settings.log_format == veranda::config::log_format::json, veranda::log::parse_level(settings.log_level),
+                      settings.once && veranda::shows_progress());
   int code = 0;
   {
     auto started = veranda::start_system(settings, {[](const std::string& kind) {
@@ -112,7 +119,7 @@ int main(int argc, char** argv) {
       code = exit_code_of(started.error());
     } else {
       auto& system = **started;
-      code = settings.once ? veranda::run_once(system, [&] { return fatal_death || wait_for_signal(signals, std::chrono::milliseconds{0}) != 0; })
+      code = settings.once ? veranda::run_once(system, [&] { return fatal_death || interrupted(signals); })
                            : serve(system, settings, arguments, environment, signals);
       if (fatal_death)
         code = exit_fatal;

@@ -1,10 +1,13 @@
 #include "tools/verandad/once.hpp"
 
 #include "adapters/codec/repository_codec.hpp"
+#include "adapters/source/manifest_file.hpp"
 
 #include <algorithm>
-#include <cstdio>
+#include <cstdlib>
 #include <iostream>
+
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace veranda {
@@ -13,42 +16,58 @@ namespace {
 
 constexpr int exit_interrupted = 130;
 
-/// One line on a terminal that is overwritten: what the workers do now. Nothing in a pipe.
+/// Columns of the terminal on standard error; 80 when it does not say.
+std::size_t terminal_width() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80U;
+}
+
+/// What a worker does, in a few words; empty when it is idle.
+std::string work_of(const cell_view& view) {
+  if (view.kind != "worker" || view.state == "idle")
+    return {};
+  std::string text = view.state;
+  for (const auto& [name, value] : view.details)
+    if ((name == "job" || name == "progress") && !value.empty())
+      text += " " + value;
+  return text;
+}
+
+/// `2/3 repositories  fetching team/a  1,200 objects; 1 more at work`
+std::string progress_text(const std::vector<cell_view>& cells) {
+  std::size_t done = 0, all = 0, working = 0;
+  std::string first;
+  for (const auto& view : cells) {
+    if (view.kind == "repository") {
+      ++all;
+      done += view.state == "Ready" || view.state == "Error" ? 1U : 0U;
+    } else if (auto work = work_of(view); !work.empty() && working++ == 0) {
+      first = std::move(work);
+    }
+  }
+  if (all == 0)
+    return "reading manifests";
+  return std::to_string(done) + "/" + std::to_string(all) + " repositories" + (first.empty() ? "" : "  " + first) +
+         (working > 1 ? "; " + std::to_string(working - 1) + " more at work" : "");
+}
+
+/// One line on a terminal that is overwritten: what the workers do now. Nothing in a pipe. Written anew each time, for a line of the log may have taken its place.
 class progress_line {
 public:
-  explicit progress_line(const cell_registry& cells) : cells_(cells), visible_(isatty(STDERR_FILENO) == 1) {}
-  ~progress_line() { show({}); }
+  explicit progress_line(const cell_registry& cells) : cells_(cells), visible_(shows_progress()) {}
+  ~progress_line() {
+    if (visible_)
+      std::cerr << "\r\x1b[K" << std::flush;
+  }
 
   void update() {
-    if (!visible_)
-      return;
-    std::size_t done = 0;
-    std::size_t all = 0;
-    std::string working;
-    for (const auto& view : cells_.snapshot()) {
-      if (view.kind == "repository") {
-        ++all;
-        done += view.state == "Ready" || view.state == "Error" ? 1U : 0U;
-      } else if (view.kind == "worker" && view.state != "idle" && !view.state.empty()) {
-        working = view.state;
-        for (const auto& [name, value] : view.details)
-          if ((name == "job" || name == "progress") && !value.empty())
-            working += "  " + value;
-      }
-    }
-    show(std::to_string(done) + "/" + std::to_string(all) + " repositories  " + working);
+    if (visible_) // the last column stays free: some terminals go to the next line from there
+      std::cerr << "\r" + progress_text(cells_.snapshot()).substr(0, terminal_width() - 1) + "\x1b[K" << std::flush;
   }
 
 private:
-  void show(const std::string& text) {
-    if (visible_ && text != shown_)
-      std::cerr << "\r\033[K" << text.substr(0, 120) << std::flush;
-    shown_ = text;
-  }
-
   const cell_registry& cells_;
   const bool visible_;
-  std::string shown_;
 };
 
 struct row {
@@ -84,6 +103,11 @@ void print(const std::vector<row>& rows) {
 
 } // namespace
 
+bool shows_progress() {
+  const char* const type = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && type != nullptr && *type != '\0' && std::string_view{type} != "dumb";
+}
+
 int run_once(running_system& system, const std::function<bool()>& give_up) {
   std::optional<msg::first_syncs> sums;
   {
@@ -96,7 +120,7 @@ int run_once(running_system& system, const std::function<bool()>& give_up) {
   if (!sums)
     return exit_interrupted;
   auto reader = system.open_objects();
-  auto listed = reader ? (*reader)->list("repositories.config.porch.kpt.dev", {}) : result<store::object_list>{reader.error()};
+  auto listed = reader ? (*reader)->list(std::string{source::repositories_resource}, {}) : result<store::object_list>{reader.error()};
   if (!listed) {
     std::cerr << "verandad: " << describe(listed.error()) << "\n";
     return 1;
