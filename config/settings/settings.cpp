@@ -33,12 +33,13 @@ const std::string* find(const variables& all, std::string_view name) {
   return entry == all.end() || entry->second.empty() ? nullptr : &entry->second;
 }
 
-/// At most 80 bytes of a value, on one line.
-std::string shown(std::string_view value) {
-  std::string out = "\"";
-  for (const char c : value.substr(0, 80)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return out + (value.size() > 80 ? "...\"" : "\"");
+std::string one_line(std::string text) {
+  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  return text;
 }
+
+/// At most 80 bytes of a value.
+std::string shown(std::string_view value) { return '"' + std::string{value.substr(0, 80)} + (value.size() > 80 ? "...\"" : "\""); }
 
 class parser {
 public:
@@ -65,7 +66,9 @@ private:
     std::string value;
   };
 
-  void problem(std::string source, std::string what) { outcome_.problems.push_back({ec::invalid_spec, std::move(what), std::move(source), {}, {}}); }
+  void problem(std::string source, std::string what) {
+    outcome_.problems.push_back({ec::invalid_spec, one_line(std::move(what)), one_line(std::move(source)), {}, {}});
+  }
 
   void assign(const setting& row, std::string_view value, const std::string& source) {
     if (row.assign(outcome_.value, value)) {
@@ -130,7 +133,7 @@ private:
       std::ranges::transform(key, key.begin(), [](char c) { return c == '_' ? '-' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
       const auto* row = find_setting(key);
       if (row == nullptr || environment_name(key) != name) {
-        unknown(name, key);
+        unknown(name.substr(0, 80), key);
       } else {
         assign(*row, value, name);
       }

@@ -22,7 +22,8 @@ std::string big_endian(std::uint64_t value, int bytes) {
 
 const std::filesystem::path& folder() {
   static const auto path = [] {
-    std::string name = (std::filesystem::temp_directory_path() / "veranda-pack-fuzz-XXXXXX").string();
+    const auto parent = ::access("/dev/shm", W_OK) == 0 ? std::filesystem::path{"/dev/shm"} : std::filesystem::temp_directory_path(); // in memory: many more
+    std::string name = (parent / "veranda-pack-fuzz-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     std::atexit([] { std::filesystem::remove_all(folder()); });
     return std::filesystem::path{name};
