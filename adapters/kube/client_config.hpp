@@ -42,6 +42,7 @@ struct cluster_config {
   bool insecure_skip_verify = false;
   std::string tls_server_name; ///< verified, and sent, instead of the host; empty: the host
   std::string proxy_url;       ///< `http`, `https` or `socks5`; may hold credentials. Empty: the environment's
+  bool disable_compression = false;
   bool operator==(const cluster_config&) const = default;
 };
 

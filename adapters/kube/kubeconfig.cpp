@@ -104,6 +104,7 @@ cluster_config read_cluster(const fields& from, const std::string& directory) {
   out.certificate_authority = read_pem(from, "certificate-authority", directory);
   out.insecure_skip_verify = from.flag("insecure-skip-tls-verify");
   out.tls_server_name = from.text("tls-server-name");
+  out.disable_compression = from.flag("disable-compression");
   out.proxy_url = from.text("proxy-url");
   check_proxy(from, out.proxy_url);
   if (out.insecure_skip_verify && !out.certificate_authority.empty())

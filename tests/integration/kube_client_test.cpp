@@ -1,0 +1,471 @@
+// links: veranda_adapter_kube
+#define BOOST_TEST_MODULE kube_client
+#include "adapters/kube/api_client.hpp"
+#include "adapters/kube/call_policy.hpp"
+#include "adapters/kube/line_splitter.hpp"
+#include "tests/support/stream_server.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <mutex>
+#include <set>
+
+using namespace veranda;
+using namespace veranda::kube;
+using namespace std::chrono_literals;
+using veranda::test::stream_server;
+using peer = stream_server::peer;
+
+namespace {
+
+const std::string list_body = R"({"kind":"RepositoryList","metadata":{"resourceVersion":"1"},"items":[]})";
+
+client_config at(const std::string& url) {
+  client_config out;
+  out.cluster.server = *parse_server_url(url);
+  return out;
+}
+
+/// Credentials as a test wants them.
+class scripted_credentials final : public credential_source {
+public:
+  explicit scripted_credentials(std::function<result<credential_reading>(bool rejected)> script, bool renews = true) : script_(std::move(script)), renewable_(renews) {}
+  result<credential_reading> read(bool rejected, const std::function<result<void>()>&) override { return script_(rejected); }
+  [[nodiscard]] bool renewable() const override { return renewable_; }
+
+private:
+  std::function<result<credential_reading>(bool)> script_;
+  bool renewable_;
+};
+
+std::unique_ptr<credential_source> anonymous() {
+  return std::make_unique<scripted_credentials>([](bool) { return credential_reading{}; }, false);
+}
+
+std::unique_ptr<api_client> open(const std::string& url, client_limits limits = {}) { return open_api_client(at(url), anonymous(), limits); }
+
+/// Drives until `done`, for at most half a minute.
+void drive(api_client& client, const std::function<bool()>& done) {
+  const auto until = std::chrono::steady_clock::now() + 30s;
+  while (!done() && std::chrono::steady_clock::now() < until) client.run_for(50ms);
+  BOOST_REQUIRE_MESSAGE(done(), "what was waited for did not happen");
+}
+
+result<api_answer> call(api_client& client, api_request request) {
+  std::optional<result<api_answer>> out;
+  client.start(std::move(request), [&out](result<api_answer> got) { out = std::move(got); });
+  drive(client, [&out] { return out.has_value(); });
+  return *std::move(out);
+}
+
+result<std::string> body(api_client& client, api_request request) {
+  auto got = call(client, request);
+  if (!got) return got.error();
+  return body_of(*std::move(got), request);
+}
+
+api_request a_list() { return list_request(repositories(), {}, {"0", "", 500}); }
+std::unique_ptr<api_watch> a_watch(api_client& client) { return client.watch(watch_request(repositories(), {}, "1", 300s), repositories(), 300s); }
+void finish(api_client& client, api_watch& watch) {
+  drive(client, [&] { return watch.state() != watch_state::connecting && watch.state() != watch_state::open; });
+}
+std::vector<std::string> versions(api_watch& watch) {
+  std::vector<std::string> out;
+  while (const auto event = watch.next()) out.push_back(event->type == api_event_type::error ? "error" : event->object.resource_version);
+  return out;
+}
+using words = std::vector<std::string>;
+
+std::string line(int version, const std::string& type = "ADDED", const std::string& filler = {}) {
+  const auto v = std::to_string(version);
+  return R"({"type":")" + type + R"(","object":{"apiVersion":"config.porch.kpt.dev/v1alpha1","kind":"Repository","metadata":{"name":"r)" + v + R"(","namespace":"blue","uid":"u)" + v +
+         R"(","resourceVersion":")" + v + R"("},"spec":{"description":")" + filler + "\"}}}\n";
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(calls_carry_what_they_should) {
+  stream_server server{[](const std::string&, peer& p) { p.send(stream_server::reply("200 OK", list_body, "Warning: 299 - \"old field\"\r\n")); }};
+  auto config = at(server.url() + "/prefix");
+  config.user.as = {"boss", "7", {"a", "b"}, {{"Team.io/x", {"y"}}}};
+  client_limits limits;
+  limits.user_agent = "veranda/1 (test)";
+  const auto client = open_api_client(config, anonymous(), limits);
+  auto got = call(*client, a_list());
+  BOOST_REQUIRE(got.ok());
+  BOOST_TEST(got->body == list_body);
+  BOOST_TEST((got->warnings == words{"old field"}));
+  auto patch = call(*client, status_patch_request(repositories(), {"blue", "x"}, {"", "7"}, "{}"));
+  BOOST_REQUIRE(patch.ok());
+  const auto remove = call(*client, delete_request(repositories(), {"blue", "x"}, {"u", ""}));
+  const auto seen = server.requests();
+  BOOST_REQUIRE_EQUAL(seen.size(), 3U);
+  BOOST_TEST(seen[0].starts_with("GET /prefix/apis/config.porch.kpt.dev/v1alpha1/repositories?limit=500&resourceVersion=0 HTTP/1.1\r\n"));
+  for (const auto* header : {"User-Agent: veranda/1 (test)\r\n", "Accept: application/json\r\n", "Impersonate-User: boss\r\n", "Impersonate-Uid: 7\r\n", "Impersonate-Group: a\r\n",
+                             "Impersonate-Group: b\r\n", "Impersonate-Extra-team.io%2fx: y\r\n", "Accept-Encoding: gzip\r\n"})
+    BOOST_TEST(seen[0].find(header) != std::string::npos, header);
+  BOOST_TEST(seen[1].starts_with("PATCH /prefix/apis/config.porch.kpt.dev/v1alpha1/namespaces/blue/repositories/x/status?fieldManager=veranda HTTP/1.1\r\n"));
+  BOOST_TEST(seen[1].find("Content-Type: application/merge-patch+json\r\n") != std::string::npos);
+  BOOST_TEST(seen[1].ends_with("\r\n\r\n{\"metadata\":{\"resourceVersion\":\"7\"},\"status\":{}}"));
+  BOOST_TEST(seen[2].starts_with("DELETE "));
+  BOOST_TEST(seen[2].ends_with("\"preconditions\":{\"uid\":\"u\"}}"));
+  BOOST_TEST(server.connections() == 1U); // kept
+}
+
+BOOST_AUTO_TEST_CASE(credentials_never_go_over_plain_http) {
+  stream_server server{[](const std::string&, peer& p) { p.send(stream_server::reply("200 OK", list_body)); }};
+  const auto client = open_api_client(at(server.url()), std::make_unique<scripted_credentials>([](bool) {
+                                        credential_reading r;
+                                        r.credentials.token = "hunter2";
+                                        r.credentials.username = "me";
+                                        r.credentials.password = "hunter2";
+                                        return r;
+                                      }), {});
+  BOOST_REQUIRE(body(*client, a_list()).ok());
+  BOOST_TEST(server.requests()[0].find("Authorization") == std::string::npos);
+  BOOST_TEST(server.requests()[0].find("hunter2") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(answers_that_are_odd) {
+  struct row {
+    std::string bytes;
+    ec code;
+  };
+  const auto cut = stream_server::reply("200 OK", list_body);
+  const row rows[] = {
+    {stream_server::reply("200 OK", "<html>hunter2</html>", {}, "text/html"), ec::unsupported},
+    {stream_server::reply("200 OK", ""), ec::unavailable},
+    {stream_server::reply("302 Found", "", "Location: http://127.0.0.1:1/\r\n"), ec::unsupported},
+    {stream_server::reply("500 Oops", "oops", {}, "text/plain"), ec::unavailable},
+    {stream_server::reply("404 Not Found", "404 page not found", {}, "text/plain"), ec::not_found},
+    {cut.substr(0, cut.size() - 5), ec::unavailable},
+    {"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"kin", ec::unavailable},
+    {"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", ec::unavailable},
+    {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd", ec::unavailable},
+    {"SSH-2.0-OpenSSH_9.2\r\n", ec::unavailable},
+    {"", ec::unavailable},
+    {"HTTP/1.1 200 OK\r\nX: " + std::string(400'000, 'x') + "\r\n\r\n", ec::too_large},
+    {stream_server::reply("200 OK", "{\"x\":\"" + std::string(200'000, 'x') + "\"}"), ec::too_large},
+  };
+  for (const auto& r : rows) {
+    stream_server server{[&r](const std::string&, peer& p) {
+      p.send(r.bytes);
+      p.close_after();
+    }};
+    client_limits limits;
+    limits.max_body_bytes = 100'000;
+    limits.call_timeout = 1'500ms; // one repetition of reads that broke
+    const auto client = open(server.url(), limits);
+    const auto got = body(*client, a_list());
+    const auto label = r.bytes.substr(0, 60);
+    BOOST_REQUIRE_MESSAGE(!got.ok(), label);
+    BOOST_TEST((got.error().code == r.code || (r.code == ec::too_large && got.error().code == ec::unavailable && r.bytes.starts_with("HTTP/1.1 200 OK\r\nX"))),
+               label << " -> " << describe(got.error()));
+    BOOST_TEST(got.error().what.find("hunter2") == std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(nobody_there) {
+  std::string url;
+  {
+    stream_server server{[](const std::string&, peer&) {}};
+    url = server.url();
+  }
+  client_limits limits;
+  limits.call_timeout = 500ms;
+  const auto client = open(url, limits);
+  const auto got = call(*client, a_list());
+  BOOST_TEST((got.error().code == ec::unreachable));
+  BOOST_TEST(got.error().object == "repositories.config.porch.kpt.dev");
+  const auto watch = a_watch(*client);
+  finish(*client, *watch);
+  BOOST_TEST((watch->state() == watch_state::failed));
+  BOOST_TEST((watch->why()->code == ec::unreachable));
+}
+
+BOOST_AUTO_TEST_CASE(retry_after_is_obeyed_and_no_more_often_than_that) {
+  std::atomic<int> asked{0};
+  stream_server server{[&](const std::string&, peer& p) {
+    if (++asked <= 2) p.send(stream_server::reply("429 Too Many Requests", "Too many requests, please try again later.\n", "Retry-After: 1\r\n", "text/plain"));
+    else p.send(stream_server::reply("201 Created", "{}"));
+  }};
+  const auto client = open(server.url());
+  const auto begun = std::chrono::steady_clock::now();
+  BOOST_TEST(body(*client, create_request(repositories(), "blue", "{}")).ok());
+  BOOST_TEST((std::chrono::steady_clock::now() - begun >= 2s));
+  BOOST_TEST(asked == 3);
+  BOOST_TEST(client->counters().repeated == 2U);
+  // No time for it: the answer stands, and says how long.
+  asked = 0;
+  auto short_of_time = a_list();
+  short_of_time.timeout = 900ms;
+  const auto got = body(*client, short_of_time);
+  BOOST_TEST((got.error().code == ec::throttled));
+  BOOST_TEST((got.error().retry_after == std::optional<std::chrono::milliseconds>{1s}));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_repeated) {
+  const auto get = a_list();
+  const auto post = create_request(repositories(), "blue", "{}");
+  const result<api_answer> lost = failure{ec::unavailable, "x", {}, {}, {}};
+  const auto answered = [](int status, std::optional<std::chrono::milliseconds> wait) { return result<api_answer>{api_answer{status, {}, {}, wait, {}}}; };
+  struct row {
+    const api_request& request;
+    result<api_answer> answer;
+    unsigned tries;
+    std::optional<std::chrono::milliseconds> expected;
+  };
+  const row rows[] = {
+    {get, lost, 1, 1s},
+    {get, lost, 2, {}},
+    {post, lost, 1, {}},
+    {get, failure{ec::timed_out, "x", {}, {}, {}}, 1, {}},
+    {get, failure{ec::too_large, "x", {}, {}, {}}, 1, {}},
+    {post, answered(429, 3s), 10, 3s},
+    {post, answered(429, 3s), 11, {}},
+    {post, answered(503, 1s), 1, 1s},
+    {post, answered(503, {}), 1, {}},
+    {get, answered(503, {}), 1, {}},
+    {get, answered(200, 1s), 1, {}},
+    {get, answered(409, 1s), 1, {}},
+  };
+  for (const auto& r : rows) BOOST_TEST((repeat_after(r.request, r.answer, r.tries) == r.expected));
+}
+
+BOOST_AUTO_TEST_CASE(the_rate_is_limited) {
+  token_bucket bucket{2, 3};
+  token_bucket::time now{1h};
+  for (int i = 0; i < 3; ++i) BOOST_TEST(bucket.take(now));
+  BOOST_TEST(!bucket.take(now));
+  BOOST_TEST((bucket.wait(now) > 490ms && bucket.wait(now) <= 501ms));
+  BOOST_TEST(bucket.take(now + 501ms));
+  BOOST_TEST(!bucket.take(now + 502ms));
+  now += 1h;
+  for (int i = 0; i < 3; ++i) BOOST_TEST(bucket.take(now));
+  BOOST_TEST(!bucket.take(now));
+  BOOST_TEST(!bucket.take(now - 30min)); // a clock that goes back gives nothing
+
+  stream_server server{[](const std::string&, peer& p) { p.send(stream_server::reply("200 OK", list_body)); }};
+  client_limits limits;
+  limits.requests_per_second = 20;
+  limits.burst = 5;
+  const auto client = open(server.url(), limits);
+  int answered = 0;
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 15; ++i) client->start(a_list(), [&](result<api_answer> got) { answered += got.ok() ? 1 : 0; });
+  drive(*client, [&] { return answered == 15; });
+  BOOST_TEST((std::chrono::steady_clock::now() - begun >= 450ms));
+}
+
+BOOST_AUTO_TEST_CASE(silence_and_deadlines) {
+  stream_server server{[](const std::string& request, peer& p) {
+    if (request.find("watch=true") != std::string::npos) p.send(stream_server::stream_head());
+    else p.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+    p.wait_until_gone();
+    p.close_after();
+  }};
+  client_limits limits;
+  limits.idle_timeout = 300ms;
+  limits.watch_idle_timeout = 300ms;
+  const auto client = open(server.url(), limits);
+  BOOST_TEST((call(*client, a_list()).error().code == ec::timed_out));
+  const auto silent = a_watch(*client);
+  finish(*client, *silent);
+  BOOST_TEST((silent->state() == watch_state::idle));
+  limits.watch_idle_timeout = 1h;
+  limits.watch_slack = 0ms;
+  limits.connect_timeout = 200ms;
+  const auto other = open(server.url(), limits);
+  const auto endless = other->watch(watch_request(repositories(), {}, "1", 0s), repositories(), 0s);
+  finish(*other, *endless);
+  BOOST_TEST((endless->state() == watch_state::closed));
+}
+
+BOOST_AUTO_TEST_CASE(cancelled_and_abandoned) {
+  stream_server server{[](const std::string&, peer& p) {
+    p.wait_until_gone();
+    p.close_after();
+  }};
+  auto client = open(server.url());
+  std::vector<ec> ended;
+  const auto note = [&](result<api_answer> got) { ended.push_back(got.error().code); };
+  const auto running = client->start(a_list(), note);
+  drive(*client, [&] { return !server.requests().empty(); });
+  client->cancel(running);
+  client->cancel(running + 1'000);
+  drive(*client, [&] { return ended.size() == 1; });
+  const auto early = client->start(a_list(), note);
+  client->cancel(early);
+  drive(*client, [&] { return ended.size() == 2; });
+  BOOST_TEST((ended == std::vector{ec::cancelled, ec::cancelled}));
+  client->start(a_list(), note);
+  auto watch = a_watch(*client);
+  drive(*client, [&] { return server.requests().size() == 3; });
+  client->start(a_list(), note); // never begun
+  client.reset();
+  BOOST_TEST((ended == std::vector{ec::cancelled, ec::cancelled, ec::shutting_down, ec::shutting_down}));
+  BOOST_TEST((watch->state() == watch_state::failed));
+  BOOST_TEST((watch->why()->code == ec::shutting_down));
+}
+
+BOOST_AUTO_TEST_CASE(wake_ends_a_slice) {
+  stream_server server{[](const std::string&, peer& p) { p.wait_until_gone(); }};
+  const auto client = open(server.url());
+  client->start(a_list(), [](result<api_answer>) {});
+  drive(*client, [&] { return !server.requests().empty(); });
+  std::thread other{[&] { client->wake(); }};
+  const auto begun = std::chrono::steady_clock::now();
+  client->run_for(20s);
+  BOOST_TEST((std::chrono::steady_clock::now() - begun < 10s));
+  other.join();
+}
+
+BOOST_AUTO_TEST_CASE(events_in_order_whatever_the_pieces) {
+  stream_server server{[](const std::string&, peer& p) {
+    p.send(stream_server::stream_head());
+    const auto all = line(1) + "\n" + line(2, "MODIFIED") + R"({"type":"STRANGE","object":{}})" "\n" + line(3, "DELETED") + line(4);
+    for (const char c : all.substr(0, 200)) p.chunk(std::string{c});
+    p.chunk(all.substr(200) + line(5).substr(0, 40)); // cut within a line
+    p.close_after();
+  }};
+  const auto client = open(server.url());
+  const auto watch = a_watch(*client);
+  finish(*client, *watch);
+  BOOST_TEST((watch->state() == watch_state::closed));
+  BOOST_TEST((versions(*watch) == words{"1", "2", "3", "4"}));
+  BOOST_TEST(server.requests()[0].find("watch=true&allowWatchBookmarks=true&resourceVersion=1&timeoutSeconds=300") != std::string::npos);
+  BOOST_TEST(server.requests()[0].find("Accept-Encoding") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(events_come_as_they_happen) {
+  std::atomic<int> allowed{1};
+  stream_server server{[&](const std::string&, peer& p) {
+    p.send(stream_server::stream_head());
+    for (int sent = 0; sent < 3 && !p.stopping();)
+      if (sent < allowed) p.chunk(line(++sent));
+      else std::this_thread::yield();
+    p.send("0\r\n\r\n");
+  }};
+  const auto client = open(server.url());
+  const auto watch = a_watch(*client);
+  for (int i = 1; i <= 3; ++i) {
+    drive(*client, [&] { return watch->unread() == 1; });
+    BOOST_TEST((watch->state() == watch_state::open || i == 3));
+    BOOST_TEST((versions(*watch) == words{std::to_string(i)}));
+    ++allowed;
+  }
+  finish(*client, *watch);
+  BOOST_TEST((watch->state() == watch_state::closed));
+}
+
+BOOST_AUTO_TEST_CASE(watches_that_fail) {
+  struct row {
+    std::string bytes;
+    ec code;
+  };
+  const std::string gone = R"({"kind":"Status","reason":"Expired","code":410})";
+  const row rows[] = {
+    {stream_server::reply("410 Gone", gone), ec::stale},
+    {stream_server::reply("403 Forbidden", R"({"kind":"Status","reason":"Forbidden","code":403})"), ec::auth_rejected},
+    {stream_server::reply("429 Too Many Requests", "later", "Retry-After: 2\r\n", "text/plain"), ec::throttled},
+    {stream_server::reply("503 No", ""), ec::unavailable},
+    {stream_server::reply("200 OK", "<html>", {}, "text/html"), ec::unsupported},
+    {stream_server::stream_head() + "4\r\nabc\n\r\n0\r\n\r\n", ec::unavailable},
+    {stream_server::stream_head() + "3\r\n{}\n\r\n0\r\n\r\n", ec::unavailable},
+    {stream_server::reply("200 OK", list_body + "\n"), ec::unavailable}, // it does not know what a watch is
+    {stream_server::reply("200 OK", line(1, "ADDED", std::string(70'000, 'x'))), ec::too_large},
+    {stream_server::reply("200 OK", std::string(70'000, ' ')), ec::too_large},
+  };
+  for (const auto& r : rows) {
+    stream_server server{[&r](const std::string&, peer& p) {
+      p.send(r.bytes);
+      p.close_after();
+    }};
+    client_limits limits;
+    limits.max_line_bytes = 60'000;
+    const auto client = open(server.url(), limits);
+    const auto watch = a_watch(*client);
+    finish(*client, *watch);
+    const auto label = r.bytes.substr(0, 60);
+    BOOST_REQUIRE_MESSAGE((watch->state() == watch_state::failed), label);
+    BOOST_TEST((watch->why()->code == r.code), label);
+    if (r.code == ec::throttled) BOOST_TEST((watch->why()->retry_after == std::optional<std::chrono::milliseconds>{2s}));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_error_event_comes_after_what_came_before_it) {
+  stream_server server{[](const std::string&, peer& p) {
+    p.send(stream_server::stream_head());
+    p.chunk(line(1) + R"({"type":"ERROR","object":{"kind":"Status","reason":"Expired","code":410}})" "\n");
+    p.send("0\r\n\r\n");
+  }};
+  const auto client = open(server.url());
+  const auto watch = a_watch(*client);
+  finish(*client, *watch);
+  BOOST_TEST((watch->state() == watch_state::closed));
+  BOOST_TEST(watch->next()->object.resource_version == "1");
+  const auto error = watch->next();
+  BOOST_TEST((error->why->code == ec::stale));
+}
+
+BOOST_AUTO_TEST_CASE(a_slow_reader_pauses_the_stream) {
+  constexpr int count = 3'000;
+  std::atomic<std::size_t> sent{0};
+  stream_server server{[&](const std::string&, peer& p) {
+    p.send(stream_server::stream_head());
+    for (int i = 1; i <= count && p.chunk(line(i, "ADDED", std::string(2'000, 'x'))); ++i) sent = static_cast<std::size_t>(i);
+    p.send("0\r\n\r\n");
+  }};
+  client_limits limits;
+  limits.max_unread_events = 20;
+  limits.watch_idle_timeout = 400ms; // does not count while it is the reader who is slow
+  const auto client = open(server.url(), limits);
+  const auto watch = a_watch(*client);
+  const auto until = std::chrono::steady_clock::now() + 1s;
+  while (std::chrono::steady_clock::now() < until) client->run_for(50ms);
+  BOOST_TEST(watch->unread() >= 20U);
+  BOOST_TEST(watch->unread() < 60U); // the bound, and what one piece of a transfer holds
+  BOOST_TEST(sent < count);
+  BOOST_TEST((watch->state() == watch_state::open));
+  int next = 1;
+  drive(*client, [&] {
+    while (const auto event = watch->next()) BOOST_REQUIRE(event->object.resource_version == std::to_string(next++));
+    return next > count;
+  });
+  finish(*client, *watch);
+  BOOST_TEST((watch->state() == watch_state::closed));
+}
+
+BOOST_AUTO_TEST_CASE(calls_and_watches_do_not_share_connections) {
+  stream_server server{[](const std::string& request, peer& p) {
+    if (request.find("watch=true") == std::string::npos) {
+      p.send(stream_server::reply("200 OK", list_body));
+      return;
+    }
+    p.send(stream_server::stream_head());
+    p.wait_until_gone();
+    p.close_after();
+  }};
+  const auto client = open(server.url());
+  BOOST_REQUIRE(body(*client, a_list()).ok());
+  {
+    const auto one = a_watch(*client), two = a_watch(*client);
+    drive(*client, [&] { return one->state() == watch_state::open && two->state() == watch_state::open; });
+    for (int i = 0; i < 5; ++i) BOOST_REQUIRE(body(*client, a_list()).ok());
+    BOOST_TEST(server.connections() == 3U);
+  }
+  for (int i = 0; i < 5; ++i) BOOST_REQUIRE(body(*client, a_list()).ok());
+  BOOST_TEST(server.connections() == 3U);
+  BOOST_TEST(client->counters().watches == 2U);
+  BOOST_TEST(client->counters().connections == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(a_stream_is_cut_into_lines) {
+  words out;
+  line_splitter lines{8};
+  const auto take = [&out](std::string l) { out.push_back(std::move(l)); };
+  BOOST_TEST(lines.feed("ab", take));
+  BOOST_TEST(lines.feed("c\n\n \r\ndef\n12345678\ngh", take));
+  BOOST_TEST((out == words{"abc", "def", "12345678"}));
+  BOOST_TEST(lines.pending_bytes() == 2U);
+  BOOST_TEST(!lines.feed("3456789\n", take));
+}
