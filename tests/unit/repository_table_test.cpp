@@ -28,3 +28,11 @@ BOOST_AUTO_TEST_CASE(the_codec_accepts_what_the_definition_accepts) {
     }
   }
 }
+
+// The status that the end-to-end test writes through /status, and finds again whole under our definition.
+BOOST_AUTO_TEST_CASE(the_status_of_the_definition_tests_is_ours) {
+  std::ifstream file{VERANDA_TEST_DATA "/crds/status.json"};
+  const auto status = nlohmann::json::parse(file);
+  const auto decoded = codec::decode_status(nlohmann::json{{"status", status}}.dump());
+  BOOST_TEST(nlohmann::json::parse(codec::encode_status(decoded)) == status);
+}

@@ -248,8 +248,11 @@ class Cluster:
             connection.close()
 
     def expect(self, method, path, body=None, **more):
-        """The answer to a request that must succeed."""
-        status, answer = self.request(method, path, body, **more)
+        """The answer to a request that must succeed; a server that says it is still loading its cache is asked again."""
+        def answered():
+            found = self.request(method, path, body, **more)
+            return None if found[0] == 429 else found
+        status, answer = wait_for(answered, f"an answer to {method} {path} other than 429", 60, 0.2)
         if status >= 300:
             raise AssertionError(f"{method} {path} answered {status}: {answer}")
         return answer
@@ -260,11 +263,18 @@ class Cluster:
 
     def watch(self, path, user="admin", seconds=30, **parameters):
         """Events of a watch, as objects, until the server ends it; gives up after `seconds` without one."""
-        connection = self.connect(seconds)
-        try:
-            query = urllib.parse.urlencode({"watch": "true", **parameters})
-            connection.request("GET", f"{path}?{query}", headers={"Authorization": "Bearer " + self.token(user), "Accept": "application/json"})
+        target = path + "?" + urllib.parse.urlencode({"watch": "true", **parameters})
+
+        def begun():
+            connection = self.connect(seconds)
+            connection.request("GET", target, headers={"Authorization": "Bearer " + self.token(user), "Accept": "application/json"})
             answer = connection.getresponse()
+            if answer.status == 429:
+                connection.close()
+                return None
+            return connection, answer
+        connection, answer = wait_for(begun, f"an answer to watching {path} other than 429", 60, 0.2)
+        try:
             if answer.status != 200:
                 raise AssertionError(f"watching {path} answered {answer.status}: {answer.read().decode()}")
             for line in answer:
