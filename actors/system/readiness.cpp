@@ -16,8 +16,7 @@ api::probe readiness::probe() const {
   api::probe p{listed_, "[+]settings ok\n"};
   for (const auto& [name, health] : {std::pair{"object store", objects.get()}, std::pair{"package cache", cache.get()}}) {
     const auto trouble = health->trouble();
-    p.ok = p.ok && !trouble;
-    p.text += trouble ? std::string{"[-]"} + name + ": the last write failed (" + std::string{to_string(*trouble)} + ")\n" : std::string{"[+]"} + name + " ok\n";
+    p.text += trouble ? std::string{"[!]"} + name + ": the last write failed (" + std::string{to_string(*trouble)} + ")\n" : std::string{"[+]"} + name + " ok\n";
   }
   p.text += listed_ ? "[+]repositories ok\n" : "[-]repositories: the first list has not been applied yet\n";
   if (const auto all = problems(); !all.empty())

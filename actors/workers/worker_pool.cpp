@@ -102,7 +102,7 @@ void on_overdue(self_ptr self, std::uint64_t id) {
     return;
   if (auto job = job_ended(self, id, false)) {
     job->job.cancel->stop = true;
-    log::error(worker_pool_state::name, "a worker did not come back from its job and was replaced", {{"remote", job->job.remote.url}});
+    log::error(st.deps.kind, "a worker did not come back from its job and was replaced", {{"remote", job->job.remote.url}});
     job->promise.deliver(to_error({ec::timed_out, "the job did not end after its deadline", job->job.remote.url, {}, {}}));
   }
   pump(self);
