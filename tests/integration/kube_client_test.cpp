@@ -125,6 +125,68 @@ BOOST_AUTO_TEST_CASE(credentials_never_go_over_plain_http) {
   BOOST_TEST(server.requests()[0].find("hunter2") == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(refused_credentials_are_read_anew_and_tried_once_more) {
+  struct row {
+    std::string what;
+    bool renewable, helps;
+    int readings, requests, status;
+  };
+  const row rows[] = {
+    {"something newer is there", true, true, 2, 2, 200},
+    {"it is still the same", true, false, 2, 1, 401},
+    {"it can never be another", false, true, 1, 1, 401},
+  };
+  for (const auto& r : rows) {
+    std::atomic<int> readings{0};
+    std::atomic<bool> renewed{false};
+    stream_server server{[&](const std::string& request, peer& p) {
+      if (!renewed) p.send(stream_server::reply("401 Unauthorized", R"({"kind":"Status","reason":"Unauthorized","code":401})"));
+      else if (request.find("watch=true") != std::string::npos) p.send(stream_server::stream_head() + "0\r\n\r\n");
+      else p.send(stream_server::reply("200 OK", list_body));
+    }};
+    const auto script = [&](bool rejected) {
+      ++readings;
+      credential_reading out;
+      out.fresh_for = 1h;
+      renewed = rejected && r.helps;
+      out.credentials.token = renewed ? "new" : "old";
+      return out;
+    };
+    const auto client = open_api_client(at(server.url()), std::make_unique<scripted_credentials>(script, r.renewable), {});
+    const auto got = call(*client, a_list());
+    BOOST_REQUIRE_MESSAGE(got.ok(), r.what);
+    BOOST_TEST(got->status == r.status, r.what);
+    BOOST_TEST(readings == r.readings, r.what);
+    BOOST_TEST(server.requests().size() == static_cast<std::size_t>(r.requests), r.what);
+    // Many at once ask for one reading at most, and not again so soon.
+    int answered = 0;
+    for (int i = 0; i < 10; ++i) client->start(a_list(), [&](result<api_answer>) { ++answered; });
+    drive(*client, [&] { return answered == 10; });
+    BOOST_TEST(readings == r.readings, r.what);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(after_a_refused_watch_the_next_has_better_credentials) {
+  std::atomic<bool> renewed{false};
+  stream_server server{[&](const std::string&, peer& p) {
+    if (renewed) p.send(stream_server::stream_head() + "0\r\n\r\n");
+    else p.send(stream_server::reply("401 Unauthorized", ""));
+  }};
+  const auto client = open_api_client(at(server.url()), std::make_unique<scripted_credentials>([&](bool rejected) {
+                                        renewed = rejected;
+                                        credential_reading out;
+                                        out.credentials.token = rejected ? "new" : "old";
+                                        return out;
+                                      }), {});
+  const auto first = a_watch(*client);
+  finish(*client, *first);
+  BOOST_TEST((first->why()->code == ec::auth_rejected));
+  drive(*client, [&] { return renewed.load(); });
+  const auto second = a_watch(*client);
+  finish(*client, *second);
+  BOOST_TEST((second->state() == watch_state::closed));
+}
+
 BOOST_AUTO_TEST_CASE(answers_that_are_odd) {
   struct row {
     std::string bytes;
