@@ -42,6 +42,7 @@ struct collection_query {
   std::string ns;
   std::string name;
   std::string repository;
+  object_key after = {}; ///< only what is listed behind this object
 };
 
 struct object_attributes {
@@ -62,6 +63,8 @@ public:
   virtual ~collection() = default;
   /// Calls `f` in the order of namespace and name until it returns false. Answers the position the listing is consistent with.
   virtual result<std::int64_t> list(const collection_query& query, const std::function<bool(object_view&&)>& f) = 0;
+  /// How many `list` would call `f` for; nothing when only reading them all would tell.
+  virtual result<std::optional<std::uint64_t>> count(const collection_query& query) = 0;
   virtual result<std::optional<object_view>> get(const object_key& key) = 0;
   /// `stale` when history does not reach back to `position`, or it is from the future.
   virtual result<change_batch> changes_after(std::int64_t position, std::size_t limit) = 0;
@@ -96,6 +99,10 @@ result<std::unique_ptr<collection>> open_collection(const kind_info& kind, reade
 
 /// Keys are compared as listings are ordered.
 [[nodiscard]] inline bool listed_before(const object_key& a, const object_key& b) { return a < b; }
+/// Whether a listing begins only behind this object.
+[[nodiscard]] inline bool begins_behind(const collection_query& query, const object_key& key) {
+  return !query.after.name.empty() && !listed_before(query.after, key);
+}
 
 std::unique_ptr<collection> make_repository_collection(std::shared_ptr<store::object_store_reader> reader);
 std::unique_ptr<collection> make_revision_collection(std::shared_ptr<store::package_cache_reader> reader, bool with_resources);

@@ -21,7 +21,7 @@ struct collected {
   std::vector<object_view> rows;
   std::int64_t position = 0;
   std::string continue_token;
-  std::uint64_t remaining = 0;
+  std::uint64_t remaining = 0; ///< 0: not known
   bool too_many = false;
 };
 
@@ -112,19 +112,30 @@ private:
   bool any_ = false;
 };
 
-/// Collects the rows of one page; counts what is left when no selector makes the count a guess.
+/// What is left behind a page. Nothing when a selector makes the count a guess, or when the count itself would be a listing.
+result<std::uint64_t> count_rest(collection& objects, const view_request& view, const object_key& last) {
+  if (!view.labels.empty() || !view.fields.empty())
+    return std::uint64_t{0};
+  auto rest = view.restrict_to;
+  rest.after = last;
+  const auto counted = objects.count(rest);
+  if (!counted)
+    return counted.error();
+  return counted->value_or(0);
+}
+
+/// Collects the rows of one page: reads them, and one more to know whether there is another page.
 result<collected> collect(collection& objects, const view_request& view, const page_request& page, row_budget& budget) {
   collected out;
-  const bool count_rest = view.labels.empty() && view.fields.empty();
-  std::uint64_t rest = 0;
-  auto position = objects.list(view.restrict_to, [&](object_view&& o) {
-    if (page.position > 0 && !listed_before(page.after, o.key))
-      return true;
+  bool more = false;
+  auto query = view.restrict_to;
+  query.after = page.after;
+  auto position = objects.list(query, [&](object_view&& o) {
     if (!view.selects(objects, o))
       return true;
     if (page.limit > 0 && out.rows.size() == page.limit) {
-      ++rest;
-      return count_rest;
+      more = true;
+      return false;
     }
     if (!budget.take_one()) {
       out.too_many = true;
@@ -136,10 +147,14 @@ result<collected> collect(collection& objects, const view_request& view, const p
   if (!position)
     return position.error();
   out.position = page.position > 0 ? page.position : *position;
-  if (rest > 0) {
-    out.continue_token = make_continue_token(out.position, out.rows.back().key);
-    out.remaining = count_rest ? rest : 0;
-  }
+  if (!more)
+    return out;
+  const auto& last = out.rows.back().key;
+  out.continue_token = make_continue_token(out.position, last);
+  const auto rest = count_rest(objects, view, last);
+  if (!rest)
+    return rest.error();
+  out.remaining = *rest;
   return out;
 }
 

@@ -51,10 +51,13 @@ public:
     if (!position)
       return position;
     for (const auto& [key, package] : packages)
-      if (!f(view_of(key, package)))
+      if (!begins_behind(query, key) && !f(view_of(key, package)))
         break;
     return position;
   }
+
+  /// Only the revisions tell, and `list` has read them once.
+  result<std::optional<std::uint64_t>> count(const collection_query&) override { return std::optional<std::uint64_t>{}; }
 
   result<std::optional<object_view>> get(const object_key& key) override {
     gathered_map packages;

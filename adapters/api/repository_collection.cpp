@@ -74,9 +74,17 @@ public:
     if (!all)
       return all.error();
     for (auto& stored : all->items)
-      if ((query.name.empty() || stored.key.name == query.name) && !f(view_of(std::move(stored))))
+      if ((query.name.empty() || stored.key.name == query.name) && !begins_behind(query, stored.key) && !f(view_of(std::move(stored))))
         break;
     return all->resource_version;
+  }
+
+  result<std::optional<std::uint64_t>> count(const collection_query& query) override {
+    std::uint64_t n = 0;
+    const auto listed = list(query, [&n](object_view&&) { return ++n, true; });
+    if (!listed)
+      return listed.error();
+    return std::optional{n};
   }
 
   result<std::optional<object_view>> get(const object_key& key) override {

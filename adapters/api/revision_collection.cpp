@@ -17,6 +17,8 @@ object_view view_of(store::cached_revision row) {
   return v;
 }
 
+store::revision_query asked_of_store(const collection_query& query) { return {query.ns, query.repository, query.name, query.after}; }
+
 store::watch_event event_of(store::feed_event e) {
   switch (e) {
   case store::feed_event::added:
@@ -61,7 +63,14 @@ public:
       : reader_(std::move(reader)), with_resources_(with_resources) {}
 
   result<std::int64_t> list(const collection_query& query, const std::function<bool(object_view&&)>& f) override {
-    return reader_->list({query.ns, query.repository, query.name}, [&f](const store::cached_revision& row) { return f(view_of(row)); });
+    return reader_->list(asked_of_store(query), [&f](const store::cached_revision& row) { return f(view_of(row)); });
+  }
+
+  result<std::optional<std::uint64_t>> count(const collection_query& query) override {
+    const auto n = reader_->count(asked_of_store(query));
+    if (!n)
+      return n.error();
+    return std::optional{*n};
   }
 
   result<std::optional<object_view>> get(const object_key& key) override {

@@ -45,6 +45,7 @@ struct revision_query {
   std::string ns;
   std::string repository;
   std::string name;
+  object_key after = {}; ///< only what is listed behind this object
 };
 
 /// Read side. Each object holds a connection of its own and is used by one thread at a time; it never blocks the
@@ -68,6 +69,8 @@ public:
   /// Calls `f` for each match ordered by namespace and name until it returns false; answers the feed position that the listing is
   /// consistent with. One read transaction.
   virtual result<std::int64_t> list(const revision_query& query, const std::function<bool(const cached_revision&)>& f) = 0;
+  /// How many `list` would call `f` for, without building them.
+  virtual result<std::uint64_t> count(const revision_query& query) = 0;
   virtual result<std::optional<cached_revision>> get(const object_key& name) = 0;
   /// The files of a package with their bytes (`omitted_too_large` ones without), sorted by path.
   virtual result<std::vector<std::pair<package_file, std::string>>> resources(const oid& tree) = 0;

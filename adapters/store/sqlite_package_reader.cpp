@@ -34,9 +34,9 @@ std::vector<oid> missing(connection& db, std::string_view sql, const std::vector
   return absent;
 }
 
-/// `WHERE` and `ORDER BY` of a listing: only terms for what is asked, so that each form uses its index.
-std::string listing(const revision_query& wanted) {
-  std::string sql = select_revision + "WHERE r.repository IS NOT NULL";
+/// `WHERE` of a listing: only terms for what is asked, so that each form uses its index.
+std::string condition(const revision_query& wanted) {
+  std::string sql = "WHERE r.repository IS NOT NULL";
   if (!wanted.ns.empty())
     sql += " AND r.ns = ?1";
   if (!wanted.repository.empty())
@@ -44,7 +44,13 @@ std::string listing(const revision_query& wanted) {
                              : " AND r.repository = (SELECT id FROM repositories WHERE ns = ?1 AND name = ?2)";
   if (!wanted.name.empty())
     sql += " AND r.name = ?3";
-  return sql + " ORDER BY r.ns, r.name";
+  if (!wanted.after.name.empty())
+    sql += wanted.ns.empty() || wanted.ns != wanted.after.ns ? " AND (r.ns, r.name) > (?4, ?5)" : " AND r.name > ?5";
+  return sql;
+}
+
+query& bind_condition(query& q, const revision_query& wanted) {
+  return q.bind_at(1, wanted.ns).bind_at(2, wanted.repository).bind_at(3, wanted.name).bind_at(4, wanted.after.ns).bind_at(5, wanted.after.name);
 }
 
 /// Device and inode; zeros when there is no file.
@@ -136,11 +142,21 @@ public:
     return guarded([&] {
       transaction tx{*db_, false};
       const auto position = position_of(*db_);
-      query q{*db_, listing(wanted)};
-      q.bind_at(1, wanted.ns).bind_at(2, wanted.repository).bind_at(3, wanted.name);
+      const auto sql = select_revision + condition(wanted) + " ORDER BY r.ns, r.name";
+      query q{*db_, sql};
+      bind_condition(q, wanted);
       while (q.step() && f(read_revision(q).object)) {
       }
       return position;
+    });
+  }
+
+  result<std::uint64_t> count(const revision_query& wanted) override {
+    return guarded([&] {
+      const auto sql = "SELECT count(*) FROM revisions r " + condition(wanted);
+      query q{*db_, sql};
+      bind_condition(q, wanted).step();
+      return static_cast<std::uint64_t>(q.integer(0));
     });
   }
 

@@ -236,14 +236,21 @@ BOOST_FIXTURE_TEST_CASE(revisions_are_listed_selected_and_paged, running) {
   BOOST_TEST((names(body(c.ask("GET", revisions + "?fieldSelector=spec.lifecycle%3DDraft"))) == std::vector<std::string>{"r.p.v3"}));
   BOOST_TEST(c.ask("GET", revisions + "?fieldSelector=spec.nothing%3D1").result_int() == 400U);
   std::vector<std::string> paged;
+  std::vector<int> remaining;
   std::string token;
   do {
     const auto page = body(c.ask("GET", revisions + "?limit=3" + (token.empty() ? "" : "&continue=" + token)));
     for (auto& name : names(page))
       paged.push_back(name);
     token = page["metadata"].value("continue", "");
+    remaining.push_back(page["metadata"].value("remainingItemCount", 0));
   } while (!token.empty());
   BOOST_TEST((paged == names(all)));
+  BOOST_TEST((remaining == std::vector<int>{4, 1, 0}));
+  const auto selected = body(c.ask("GET", revisions + "?limit=3&fieldSelector=spec.repository%3Dr"));
+  BOOST_TEST(names(selected).size() == 3U);
+  BOOST_TEST(selected["metadata"].contains("continue"));
+  BOOST_TEST(!selected["metadata"].contains("remainingItemCount"));
   BOOST_TEST(c.ask("GET", revisions + "?resourceVersion=99").result_int() == 504U);
   const auto table = body(c.ask("GET", revisions, {}, {{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"}}));
   BOOST_TEST(table["kind"] == "Table");

@@ -59,10 +59,16 @@ public:
   result<std::int64_t> list(const store::revision_query& q, const std::function<bool(const store::cached_revision&)>& f) override {
     const std::lock_guard lock{cache_.mutex};
     for (const auto& [key, row] : cache_.rows)
-      if ((q.ns.empty() || key.ns == q.ns) && (q.name.empty() || key.name == q.name) && (q.repository.empty() || row.repository.name == q.repository))
+      if ((q.ns.empty() || key.ns == q.ns) && (q.name.empty() || key.name == q.name) && (q.repository.empty() || row.repository.name == q.repository) && (q.after.name.empty() || q.after < key))
         if (!f(row))
           break;
     return cache_.position;
+  }
+  result<std::uint64_t> count(const store::revision_query& q) override {
+    std::uint64_t n = 0;
+    if (const auto listed = list(q, [&n](const store::cached_revision&) { return ++n, true; }); !listed)
+      return listed.error();
+    return n;
   }
   result<std::optional<store::cached_revision>> get(const object_key& key) override {
     const std::lock_guard lock{cache_.mutex};

@@ -276,9 +276,20 @@ BOOST_AUTO_TEST_CASE(a_listing_is_ordered_and_restricted) {
                      {{"alpha", "repo", ""}, {}},
                      {{"", "", "repo.apps.b.v1"}, {"repo.apps.b.v1"}},
                      {{"default", "repo", "repo.apps.b.v1"}, {"repo.apps.b.v1"}},
-                     {{"", "zoo", "repo.apps.b.v1"}, {}}};
-  for (const auto& row : table)
+                     {{"", "zoo", "repo.apps.b.v1"}, {}},
+                     {{"", "", "", {"alpha", "zoo.apps.z.v1"}}, ours},
+                     {{"", "", "", {"alpha", "zoo"}}, all},
+                     {{"", "", "", {"beta", "x"}}, ours},
+                     {{"", "", "", {"default", "repo.apps.a.v1"}}, {"repo.apps.b.v1"}},
+                     {{"default", "", "", {"default", "repo.apps.a.v1"}}, {"repo.apps.b.v1"}},
+                     {{"default", "", "", {"alpha", "zoo.apps.z.v1"}}, ours},
+                     {{"alpha", "", "", {"default", "a"}}, {}},
+                     {{"default", "repo", "", {"default", "repo.apps.a.v1"}}, {"repo.apps.b.v1"}},
+                     {{"", "", "", {"default", "repo.apps.b.v1"}}, {}}};
+  for (const auto& row : table) {
     BOOST_TEST(names(row.query) == row.found, boost::test_tools::per_element());
+    BOOST_TEST(value(reader->count(row.query)) == row.found.size());
+  }
   int calls = 0;
   value(reader->list({}, [&](const cached_revision&) { return ++calls < 2; }));
   BOOST_TEST(calls == 2);

@@ -235,6 +235,7 @@ public:
     return out;
   }
   result<std::int64_t> list(const store::revision_query&, const std::function<bool(const store::cached_revision&)>&) override { return data_.position; }
+  result<std::uint64_t> count(const store::revision_query&) override { return std::uint64_t{0}; }
   result<std::optional<store::cached_revision>> get(const object_key&) override { return std::optional<store::cached_revision>{}; }
   result<std::vector<std::pair<package_file, std::string>>> resources(const oid&) override { return std::vector<std::pair<package_file, std::string>>{}; }
   result<std::vector<store::feed_entry>> feed_after(std::int64_t, std::size_t) override { return std::vector<store::feed_entry>{}; }
