@@ -170,15 +170,25 @@ BOOST_AUTO_TEST_CASE(a_claim_voids_the_basis_when_more_could_be_kept) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
+BOOST_AUTO_TEST_CASE(the_steps_of_the_schema_are_what_files_were_made_with) {
+  const std::vector<std::string> published{"2afdaf91f80fbb608c10635ccaf2446fbf3a21914bcc78a66b5b1dbbf971356c",
+                                           "15f3de128a497841bfa3f1a8221ab18737f07f5b87e69fd0439cb1047b90fcab"};
+  std::vector<std::string> steps;
+  for (const auto* step : package_schema.steps)
+    steps.push_back(to_hex(sha256(step)));
+  BOOST_TEST(steps == published, boost::test_tools::per_element()); // a change is a new step
+}
+
 BOOST_AUTO_TEST_CASE(a_file_of_version_1_is_migrated) {
   scratch_directory scratch;
   const auto file = scratch / "packages.db";
   const auto batch = listed(1, small_limit);
   {
-    sqlite::connection db{file, sqlite::access::read_write};
-    db.execute("PRAGMA page_size = 16384; PRAGMA journal_mode = WAL");
-    db.execute(bytes_in(VERANDA_TEST_DATA "/package_cache_1.sql").c_str());
-    db.execute("PRAGMA application_id = 1448100657; PRAGMA user_version = 1");
+    auto version_1 = package_schema;
+    version_1.steps = package_schema.steps.first(1);
+    version_1.migrated_to = nullptr;
+    const auto opened = sqlite::open_for_writing(file, version_1);
+    auto& db = *opened;
     db.execute("INSERT INTO repositories(ns, name, uid, fence, epoch, basis_digest) VALUES('default', 'repo', 'uid-1', 7, 1, 'in step')");
     for (const auto& c : batch.contents)
       sqlite::query{db, "INSERT INTO contents(digest, size, data) VALUES(?1, ?2, ?3)"}.bind(sqlite::blob{digest_key(c.blob)}, c.data.size(), sqlite::blob{c.data}).run();
