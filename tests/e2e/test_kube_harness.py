@@ -1,9 +1,14 @@
 """The API server of the tests itself: users, restarts, outdated positions, a restored backup, the end of namespaces."""
+import pathlib
+import subprocess
+import sys
+import tempfile
 import threading
+import unittest
 
 from harness import faults
 from harness.fault_proxy import FaultProxy
-from harness.kube import CONFIG_API, KubeCase
+from harness.kube import CONFIG_API, KubeCase, binaries
 from harness.wait import accepts, wait_for
 
 from test_kube_crd import repository
@@ -85,19 +90,44 @@ class Server(KubeCase):
         proxy.add(faults.too_many_requests(path="/repositories", times=1))
         self.assertIn("repository.config.porch.kpt.dev/a", self.cluster.kubectl("get", "repositories", "-o", "name", "-n", self.namespace, "--kubeconfig", config))
         self.assertEqual([r.status for r in proxy.requests(path="/repositories")], [429, 200])
-        proxy.add(faults.Fault("duplicate", watch=True, edit=faults.duplicate), faults.Fault("never", path="never"))
+        proxy.add(faults.Fault("duplicate", watch=True, edit=faults.duplicate))
         seen = []
         watcher = threading.Thread(target=lambda: seen.append(self.cluster.run_kubectl(
             "get", "repositories", "-w", "-o", "name", "--output-watch-events", "-n", self.namespace, "--kubeconfig", config).stdout))
         watcher.start()
         wait_for(lambda: proxy.watches == 1, "the watch")
         self.create("b")
-        wait_for(lambda: len(proxy.requests(watch=True)) == 1, "its count")
-        wait_for(lambda: self.cluster.request("GET", f"{self.repositories}/b")[0] == 200, "the object")
-        threading.Event().wait(1)
+        wait_for(lambda: proxy.events == 2, "the event, twice")
+        self.assertEqual(len(proxy.requests(watch=True)), 1)
         proxy.cut()
         watcher.join(60)
         self.assertEqual(seen[0].count("repository.config.porch.kpt.dev/b"), 2, seen)
+
+
+    def test_many_requests(self):
+        made = self.cluster.expect_all("POST", [(self.repositories, repository(f"r{n}")) for n in range(300)])
+        self.assertEqual([r["metadata"]["name"] for r in made], [f"r{n}" for n in range(300)])
+        self.assertEqual(len(self.cluster.expect("GET", self.repositories)["items"]), 300)
+        with self.assertRaisesRegex(AssertionError, "AlreadyExists"):
+            self.cluster.expect_all("POST", [(self.repositories, repository("r1"))])
+        self.cluster.expect_all("DELETE", [(f"{self.repositories}/r{n}", None) for n in range(300)])
+        self.assertEqual(self.cluster.expect("GET", self.repositories)["items"], [])
+
+
+class End(unittest.TestCase):
+    def test_the_servers_end_with_their_test_whatever_ends_it(self):
+        binaries()
+        program = ("import sys, time; sys.path.insert(0, sys.argv[1]); from harness.kube import Cluster\n"
+                   "cluster = Cluster(sys.argv[2]); print(cluster.port, cluster.etcd_port, flush=True); time.sleep(300)")
+        with tempfile.TemporaryDirectory(prefix="veranda-kube-") as folder:
+            test = subprocess.Popen([sys.executable, "-c", program, str(pathlib.Path(__file__).parent), folder], stdout=subprocess.PIPE, text=True)
+            try:
+                ports = [int(port) for port in test.stdout.readline().split()]
+                self.assertEqual([accepts(port) for port in ports], [True, True])
+            finally:
+                test.kill()
+                test.communicate()
+            wait_for(lambda: not any(accepts(port) for port in ports), "the end of both")
 
 
 class Uncached(KubeCase):

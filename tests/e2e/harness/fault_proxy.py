@@ -120,7 +120,8 @@ class FaultProxy(Loop):
     """Before the server at `upstream` on 127.0.0.1. `folder` holds ca.crt of that server and server.crt, server.key of our own; without it plain http both ways."""
 
     def __init__(self, upstream, folder=None, seed=1):
-        self.upstream, self.faults, self.seen, self.watches, self.above = upstream, [], [], 0, None
+        self.upstream, self.faults, self.seen, self.above = upstream, [], [], None
+        self.watches, self.events = 0, 0  # that are open now; that were sent on
         tls = None
         if folder is not None:
             tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -248,7 +249,7 @@ class FaultProxy(Loop):
         outgoing = [*without(head, "transfer-encoding"), "Transfer-Encoding: chunked"] if chunked else head
         writer.write("\r\n".join([*outgoing, "", ""]).encode("latin-1"))
         await writer.drain()
-        out = Body(self.stalled, client, chunked, fault)
+        out = Body(self, client, chunked, fault)
         if events:
             self.watches += 1
             try:
@@ -288,6 +289,7 @@ async def relay_events(parts, out, fault):
                 if fault and fault.end_after is not None and sent >= fault.end_after:
                     return
                 await out.send(line)
+                out.proxy.events += 1
                 sent += 1
             if fault and fault.end_after is not None and sent >= fault.end_after:
                 return
@@ -300,8 +302,8 @@ async def relay_events(parts, out, fault):
 class Body:
     """The body of one answer on its way to the client."""
 
-    def __init__(self, flowing, client, chunked, fault):
-        self.flowing, (self.reader, self.writer), self.chunked, self.fault, self.sent = flowing, client, chunked, fault, 0
+    def __init__(self, proxy, client, chunked, fault):
+        self.proxy, (self.reader, self.writer), self.chunked, self.fault, self.sent = proxy, client, chunked, fault, 0
 
     def require_client(self):
         if self.reader.at_eof() or self.reader.exception() is not None or self.writer.transport.is_closing():
@@ -314,7 +316,7 @@ class Body:
             data = data[:limit - self.sent]
         step = len(data) if rate is None else max(1, int(rate / 20))
         for begin in range(0, len(data), step or 1):
-            await self.flowing.wait()
+            await self.proxy.stalled.wait()
             self.require_client()
             part = data[begin:begin + step]
             self.writer.write(b"%x\r\n%b\r\n" % (len(part), part) if self.chunked else part)
