@@ -40,7 +40,9 @@ result<std::unique_ptr<store::object_store_reader>> adapters::read_objects() con
 result<std::unique_ptr<store::package_cache_reader>> adapters::read_cache() const { return store::open_package_cache_reader(cache_file); }
 
 result<std::unique_ptr<store::package_cache>> adapters::open_cache(bool found_damaged) const {
-  const auto open = [](const std::filesystem::path& file) { return store::open_package_cache(file, wall_now); };
+  const auto open = [this](const std::filesystem::path& file) {
+    return store::open_package_cache(file, wall_now, store::feed_entries_kept, max_resource_bytes);
+  };
   return open_or_set_aside(cache_file, found_damaged, open, "the package cache was damaged and moved aside; it is rebuilt from the remotes");
 }
 
@@ -65,6 +67,7 @@ result<adapters> open_adapters(const config::settings& settings) {
     return objects.error();
   out.objects = std::move(*objects);
   out.cache_file = settings.data_dir / "packages.db";
+  out.max_resource_bytes = settings.max_resource_bytes;
   auto cache = out.open_cache(false);
   if (!cache)
     return cache.error();

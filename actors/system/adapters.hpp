@@ -14,6 +14,7 @@ namespace veranda {
 /// Everything outside the actors, shared with them.
 struct adapters {
   std::filesystem::path objects_file, cache_file;
+  std::uint64_t max_resource_bytes = 0; ///< what syncs keep of a file
   std::unique_ptr<store::data_dir_lock> data;
   std::string token; ///< of the API
   std::shared_ptr<git::git_client> git;
