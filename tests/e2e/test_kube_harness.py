@@ -69,7 +69,13 @@ class Server(KubeCase):
         self.cluster.restore(copy)
         self.assertLess(int(self.version()), before + 19)
         self.assertEqual([r["metadata"]["name"] for r in self.cluster.expect("GET", self.repositories)["items"]], ["a"])
+        # A watch from a position of the lost future hears nothing and is told nothing; a list not older than that position is.
+        future = str(before + 1000)
+        deaf = self.cluster.watch(self.repositories, resourceVersion=future, timeoutSeconds=2)
         self.create("c")
+        self.assertEqual(list(deaf), [])
+        status, answer = self.cluster.request("GET", f"{self.repositories}?limit=1&resourceVersion={future}")
+        self.assertEqual((status, answer["details"]["causes"][0]["reason"]), (504, "ResourceVersionTooLarge"))
 
     def test_a_namespace_is_finished(self):
         self.create("a")

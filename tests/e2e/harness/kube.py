@@ -101,7 +101,7 @@ class Cluster(Servers):
         return [answers[at] for at, _ in todo]
 
     def watch(self, path, user="admin", seconds=30, **parameters):
-        """Events of a watch, as objects, until the server ends it; gives up after `seconds` without one."""
+        """Opens a watch; iterates over its events, as objects, until the server ends it, and gives up after `seconds` without one."""
         target = path + "?" + urllib.parse.urlencode({"watch": "true", **parameters})
 
         def begun():
@@ -113,13 +113,18 @@ class Cluster(Servers):
                 return None
             return connection, answer
         connection, answer = wait_for(begun, f"an answer to watching {path} other than 429", 60, 0.2)
-        try:
-            if answer.status != 200:
-                raise AssertionError(f"watching {path} answered {answer.status}: {answer.read().decode()}")
-            for line in answer:
-                yield json.loads(line)
-        finally:
+        if answer.status != 200:
+            text = answer.read().decode()
             connection.close()
+            raise AssertionError(f"watching {path} answered {answer.status}: {text}")
+
+        def events():
+            try:
+                for line in answer:
+                    yield json.loads(line)
+            finally:
+                connection.close()
+        return events()
 
     def run_kubectl(self, *arguments, user="admin", input=None, home=None, seconds=120):
         """One finished kubectl; `home` defaults to a fresh one, so that nothing is remembered from call to call."""
