@@ -61,6 +61,14 @@ void reflector::relist() {
   begin_list();
 }
 
+void reflector::restart() {
+  known_.clear();
+  events_.clear();
+  problem_.reset();
+  synced_ = false;
+  relist();
+}
+
 bool reflector::on_tick(time now) {
   if (policy_.relist_interval.count() == 0 || !watching() || !listed_ || now - *listed_ < policy_.relist_interval) return false;
   relist();

@@ -89,6 +89,9 @@ public:
   /// Begins a new list, from wherever it stands.
   void relist();
 
+  /// As `relist`, and forgets what was told: everything that is listed is told as added.
+  void restart();
+
   /// What there is to tell since the last call.
   [[nodiscard]] std::vector<reflector_event> take_events();
 
@@ -98,6 +101,8 @@ public:
   [[nodiscard]] bool synced() const noexcept { return synced_; }
   /// Why it is waiting, or was when it last made no progress; nothing while all is well.
   [[nodiscard]] const std::optional<failure>& problem() const noexcept { return problem_; }
+  /// Events that `take_events` would give.
+  [[nodiscard]] std::size_t untold() const noexcept { return events_.size(); }
   [[nodiscard]] std::size_t size() const noexcept { return known_.size(); }
   [[nodiscard]] std::uint64_t lists() const noexcept { return lists_; }
   [[nodiscard]] std::uint64_t watches() const noexcept { return watches_; }

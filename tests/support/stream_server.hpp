@@ -50,6 +50,10 @@ public:
         if (::poll(&polled, 1, 20) > 0 && ::recv(fd_, &byte, 1, 0) <= 0) return;
       }
     }
+    [[nodiscard]] bool gone() const {
+      char byte = 0;
+      return stop_ || ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    }
     [[nodiscard]] bool stopping() const { return stop_; }
     void close_after() { open = false; }
     std::atomic<std::size_t> sent{0};

@@ -294,6 +294,16 @@ BOOST_AUTO_TEST_CASE(a_list_now_and_then_when_the_policy_asks_for_it) {
   BOOST_TEST(!never.r.on_tick(never.now + 1000h));
 }
 
+BOOST_AUTO_TEST_CASE(whoever_starts_anew_is_told_everything) {
+  auto d = driven::following();
+  d.send(event(api_event_type::modified, object("a", "11")));
+  d.r.restart();
+  BOOST_TEST(!d.r.synced());
+  BOOST_TEST(d.next() == "list '11' 0"); // but nothing older than what was told
+  d.page({object("b", "2")}, "12");
+  BOOST_TEST(told(d.r) == "+b =12");
+}
+
 BOOST_AUTO_TEST_CASE(reports_out_of_turn_are_ignored) {
   driven d;
   d.send(event(api_event_type::added, object("a", "1")));
