@@ -162,6 +162,44 @@ std::string show_listen(const settings& s) {
   return (six ? "[" + s.listen_address + "]" : s.listen_address) + ":" + std::to_string(s.listen_port);
 }
 
+/// A DNS label, as namespaces are called.
+bool is_namespace(std::string_view name) {
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= 63 && alphanumeric(name.front()) && alphanumeric(name.back()) &&
+         std::ranges::all_of(name, [&](char c) { return alphanumeric(c) || c == '-'; });
+}
+
+bool assign_namespaces(settings& s, std::string_view text) {
+  std::vector<std::string> all;
+  for (std::size_t from = 0; from <= text.size();) {
+    const auto to = std::min(text.find(',', from), text.size());
+    const auto name = text.substr(from, to - from);
+    if (!is_namespace(name)) return false;
+    if (std::ranges::find(all, name) == all.end()) all.emplace_back(name);
+    from = to + 1;
+  }
+  s.namespaces = std::move(all);
+  return true;
+}
+
+std::string show_namespaces(const settings& s) {
+  std::string out;
+  for (const auto& name : s.namespaces) out.append(out.empty() ? "" : ",").append(name);
+  return out;
+}
+
+/// Text on one line, of at most 4096 bytes; what it means is for others to judge.
+setting line(std::string_view name, std::string_view placeholder, std::string_view meaning, std::string rule, std::string settings::* field) {
+  return {name, placeholder, meaning, std::move(rule),
+          [=](settings& s, std::string_view text) {
+            const bool printable = std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+            if (text.empty() || text.size() > 4096 || !printable) return false;
+            s.*field = std::string{text};
+            return true;
+          },
+          [=](const settings& s) { return s.*field; }};
+}
+
 /// Names of zone files only: no way out of the zone database.
 bool assign_zone(settings& s, std::string_view text) {
   if (text.empty() || text.front() == '/' || text.front() == ':' || text.find("..") != std::string_view::npos) return false;
@@ -181,6 +219,17 @@ std::vector<setting> make_table() {
            "Remove objects whose files went even when they are over half of those from files, and at least ten. Without it they are kept until a file allow-deletion in the "
            "data directory releases them, once.",
            &settings::allow_manifest_deletion),
+      flag("kubernetes",
+           "Read Repository objects from an API server and write their statuses to it, instead of keeping objects here. Without kubeconfig the configuration is the one that "
+           "$KUBECONFIG names, the pod's service account, or ~/.kube/config.",
+           &settings::kubernetes),
+      path("kubeconfig", "FILE", "Configuration for the API server; implies kubernetes.", &settings::kubeconfig),
+      line("context", "NAME", "Context of the kubeconfig, instead of its current one.", "must be the name of a context", &settings::kube_context),
+      {"namespace", "NAME", "Follow the Repository objects of this namespace only. Can be given several times, or as a list with commas. Without it all namespaces are followed.",
+       "must be the name of a namespace, or several with commas", assign_namespaces, show_namespaces, true},
+      line("selector", "SELECTOR", "Follow only Repository objects with these labels.", "must be a label selector such as tier=edge,team!=blue", &settings::label_selector),
+      count("kube-api-qps", "Requests to the API server per second, over time. Watches are not counted.", &settings::kube_api_qps, 1, 100'000),
+      count("kube-api-burst", "Requests to the API server that may be made at once.", &settings::kube_api_burst, 1, 100'000),
       path("data-dir", "DIR", "Where everything durable lives: object store, package cache, mirrors, token. Locked by the daemon that uses it.",
            &settings::data_dir),
       {"listen", "ADDR:PORT", "Address of the HTTP API, probes and metrics. Port 0 takes a free one. An address other than loopback needs TLS.",

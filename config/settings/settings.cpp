@@ -54,9 +54,11 @@ public:
     }
     if (!config_file_.empty()) read_file();
     read_environment();
+    join_lists();
     for (const auto& given : flags_) assign(*given.row, given.value, "flag --" + std::string{given.row->name});
     derive();
     check_together();
+    check_mode();
     return std::move(outcome_);
   }
 
@@ -126,6 +128,17 @@ private:
     return used;
   }
 
+  /// A list that was given by several flags becomes the last of them.
+  void join_lists() {
+    std::map<const setting*, std::string> joined;
+    for (auto& given : flags_) {
+      if (!given.row->repeatable) continue;
+      auto& all = joined[given.row];
+      all = all.empty() ? given.value : all + "," + given.value;
+      given.value = all;
+    }
+  }
+
   void read_environment() {
     for (const auto& [name, value] : environment_) {
       if (!name.starts_with(environment_prefix) || name == environment_name("config") || is_service_link(name) || value.empty()) continue;
@@ -174,6 +187,8 @@ private:
         unknown(source, key);
       } else if (!seen.insert(key).second) {
         problem(source, "given twice: must be given once");
+      } else if (row->repeatable && entry.second.IsSequence()) {
+        assign(*row, joined(entry.second), source);
       } else if (!entry.second.IsScalar()) {
         problem(source, "must be a single value: " + row->rule);
       } else {
@@ -182,9 +197,17 @@ private:
     }
   }
 
+  static std::string joined(const YAML::Node& sequence) {
+    std::string out;
+    for (const auto& item : sequence) out.append(out.empty() ? "" : ",").append(item.IsScalar() ? item.Scalar() : std::string{"?"});
+    return out;
+  }
+
   /// Defaults that depend on the environment or on other settings.
   void derive() {
     auto& s = outcome_.value;
+    s.kubernetes = s.kubernetes || (!s.kubeconfig.empty() && !source_.contains("kubernetes"));
+    if (s.kubernetes && !source_.contains("allow-local")) s.allow_local = false;
     if (s.data_dir.empty() && !failed("data-dir")) {
       const auto* data = find(environment_, "XDG_DATA_HOME");
       const auto* home = find(environment_, "HOME");
@@ -222,6 +245,18 @@ private:
     }
   }
 
+  /// What only one of the modes knows.
+  void check_mode() {
+    const auto& s = outcome_.value;
+    if (s.kubernetes) {
+      for (const std::string_view name : {"manifests", "allow-manifest-deletion"})
+        if (source_.contains(name)) problem(source_of(name), "has no meaning with kubernetes: objects come from the API server");
+    } else if (!failed("kubernetes") && !failed("kubeconfig")) {
+      for (const std::string_view name : {"kubeconfig", "context", "namespace", "selector", "kube-api-qps", "kube-api-burst"})
+        if (source_.contains(name)) problem(source_of(name), "must come together with kubernetes");
+    }
+  }
+
   const std::vector<std::string>& arguments_;
   variables environment_;
   parse_outcome outcome_;
@@ -233,6 +268,7 @@ private:
 std::string default_of(const setting& row) {
   if (row.name == "data-dir") return "$XDG_DATA_HOME/veranda or ~/.local/share/veranda";
   if (row.name == "token-file") return "<data-dir>/token";
+  if (row.name == "allow-local") return "true, with kubernetes false";
   return row.show(settings{});
 }
 
@@ -257,7 +293,7 @@ parse_outcome parse(const std::vector<std::string>& arguments, const std::vector
 
 std::string help_text() {
   std::string out = "verandad keeps a cache of KRM package revisions in step with the git repositories that hold them.\n\n"
-                    "Usage: verandad [--manifests DIR] [--data-dir DIR] [--listen ADDR:PORT] [setting...]\n\n"
+                    "Usage: verandad [--manifests DIR | --kubernetes] [--data-dir DIR] [--listen ADDR:PORT] [setting...]\n\n"
                     "Every setting is a flag, a variable (VERANDAD_REPO_SYNC_FREQUENCY=5m) or a key of the YAML file that\n"
                     "--config names (repo-sync-frequency: 5m). A flag beats a variable, a variable beats the file.\n\n"
                     "  --config FILE\n      YAML file of settings.\n";

@@ -16,6 +16,13 @@ enum class log_format : std::uint8_t { text, json };
 /// (`VERANDAD_REPO_SYNC_FREQUENCY=5m`); a flag beats the environment, which beats the file.
 struct settings {
   std::filesystem::path manifests; ///< `--manifests`, optional: without it objects come from the CLI
+  bool kubernetes = false;         ///< `--kubernetes`, or implied by `kubeconfig`: objects come from an API server, and statuses go to it
+  std::filesystem::path kubeconfig; ///< `--kubeconfig`; empty: found as kubectl finds it, or the pod's service account
+  std::string kube_context;         ///< `--context`; empty: the kubeconfig's current one
+  std::vector<std::string> namespaces; ///< `--namespace`, repeatable; empty: all
+  std::string label_selector;          ///< `--selector`
+  std::uint32_t kube_api_qps = 50;     ///< requests to the API server per second
+  std::uint32_t kube_api_burst = 100;
   std::filesystem::path data_dir;  ///< `--data-dir`, default `$XDG_DATA_HOME/veranda` or `~/.local/share/veranda`
   std::string listen_address = "127.0.0.1"; ///< `--listen ADDR:PORT`
   std::uint16_t listen_port = 7878;
@@ -36,7 +43,7 @@ struct settings {
   std::uint32_t max_connections = 64; ///< listing connections
   std::uint64_t max_pack_bytes = 8ULL << 30U;
   std::uint64_t max_resource_bytes = 8ULL << 20U;
-  bool allow_local = true;                  ///< local paths as remotes
+  bool allow_local = true;                  ///< local paths as remotes; with `kubernetes` false unless it was asked for
   bool allow_plaintext_credentials = false; ///< credentials over http://
   std::uint32_t metrics_max_repositories = 1000;
   veranda::config::log_format log_format = veranda::config::log_format::text;

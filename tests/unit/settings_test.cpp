@@ -131,6 +131,44 @@ BOOST_AUTO_TEST_CASE(beyond_loopback_needs_tls) {
   BOOST_TEST(only_problem({}, {"HOME=/h", "VERANDAD_TLS_CERTIFICATE=c"}) == "VERANDAD_TLS_CERTIFICATE: \"c\": must come together with tls-key");
 }
 
+BOOST_AUTO_TEST_CASE(on_kubernetes) {
+  const auto pod = valid({"--kubernetes"});
+  BOOST_TEST(pod.kubernetes);
+  BOOST_TEST(pod.namespaces.empty());
+  BOOST_TEST(pod.kube_api_qps == 50U);
+  BOOST_TEST(pod.kube_api_burst == 100U);
+  BOOST_TEST(!pod.allow_local, "local paths are the node's");
+  BOOST_TEST(valid({"--kubernetes", "--allow-local"}).allow_local);
+  const auto s = valid({"--kubeconfig", "/k", "--context=c", "--namespace=blue", "--namespace", "red,blue", "--selector", "tier in (a,b)", "--kube-api-qps=7", "--kube-api-burst=9"});
+  BOOST_TEST(s.kubernetes, "implied by the kubeconfig");
+  BOOST_TEST(s.kubeconfig == "/k");
+  BOOST_TEST(s.kube_context == "c");
+  BOOST_TEST(s.namespaces == (strings{"blue", "red"}), boost::test_tools::per_element());
+  BOOST_TEST(s.label_selector == "tier in (a,b)");
+  BOOST_TEST(s.kube_api_qps == 7U);
+  BOOST_TEST(s.kube_api_burst == 9U);
+  BOOST_TEST(!valid({}).kubernetes);
+}
+
+BOOST_AUTO_TEST_CASE(namespaces_come_from_files_and_variables_too) {
+  const settings_file file("kubernetes: true\nnamespace: [a, b]\n");
+  BOOST_TEST(valid({"--config", file.path}).namespaces == (strings{"a", "b"}), boost::test_tools::per_element());
+  BOOST_TEST(valid({"--config", file.path}, {"HOME=/h", "VERANDAD_NAMESPACE=c,d"}).namespaces == (strings{"c", "d"}), boost::test_tools::per_element());
+  BOOST_TEST(valid({"--config", file.path, "--namespace=e"}, {"HOME=/h", "VERANDAD_NAMESPACE=c"}).namespaces == strings{"e"}, boost::test_tools::per_element());
+  const settings_file nested("kubernetes: true\nnamespace: [[a], b]\n");
+  BOOST_TEST(only_problem({"--config", nested.path}, home, nested.path) == "FILE:namespace: \"?,b\": must be the name of a namespace, or several with commas");
+}
+
+BOOST_AUTO_TEST_CASE(what_one_mode_does_not_know_is_refused) {
+  BOOST_TEST(only_problem({"--kubernetes", "--manifests=m"}) == "flag --manifests: has no meaning with kubernetes: objects come from the API server");
+  BOOST_TEST(only_problem({"--kubeconfig=k"}, {"HOME=/h", "VERANDAD_MANIFESTS=m"}) == "VERANDAD_MANIFESTS: has no meaning with kubernetes: objects come from the API server");
+  BOOST_TEST(only_problem({"--kubernetes", "--allow-manifest-deletion"}) ==
+             "flag --allow-manifest-deletion: has no meaning with kubernetes: objects come from the API server");
+  for (const std::string flag : {"context=c", "namespace=n", "selector=a=b", "kube-api-qps=1", "kube-api-burst=1"})
+    BOOST_TEST(only_problem({"--" + flag}) == "flag --" + flag.substr(0, flag.find('=')) + ": must come together with kubernetes");
+  BOOST_TEST(only_problem({"--kubernetes=false", "--kubeconfig=k"}) == "flag --kubeconfig: must come together with kubernetes");
+}
+
 BOOST_AUTO_TEST_CASE(each_rule_is_named) {
   struct row {
     std::string name, bad, rule;
@@ -153,10 +191,23 @@ BOOST_AUTO_TEST_CASE(each_rule_is_named) {
       {"log-level", "loud", "must be one of trace, debug, info, warn, error"},
       {"allow-local", "maybe", "must be true or false"},
       {"manifests", "", "must be a path"},
+      {"kubernetes", "yes", "must be true or false"},
+      {"kubeconfig", "", "must be a path"},
+      {"context", "", "must be the name of a context"},
+      {"selector", "", "must be a label selector such as tier=edge,team!=blue"},
+      {"kube-api-qps", "0", "must be a whole number from 1 to 100000"},
+      {"kube-api-burst", "100001", "must be a whole number from 1 to 100000"},
   };
   for (const auto& [name, bad, rule] : rows) {
     BOOST_TEST(only_problem({"--" + name + "=" + bad}) == "flag --" + name + ": \"" + bad + "\": " + rule);
   }
+}
+
+BOOST_AUTO_TEST_CASE(names_of_namespaces) {
+  for (const std::string bad : {"", ",", "a,", "Blue", "-a", "a-", "a b", "a.b", "a/b"})
+    BOOST_TEST(only_problem({"--kubernetes", "--namespace=" + bad}) == "flag --namespace: \"" + bad + "\": must be the name of a namespace, or several with commas");
+  BOOST_TEST(valid({"--kubernetes", "--namespace=" + std::string(63, 'a')}).namespaces.size() == 1U);
+  BOOST_TEST(problems({"--kubernetes", "--namespace=" + std::string(64, 'a')}).size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(every_problem_is_named_at_once_with_its_source) {
