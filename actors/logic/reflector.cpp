@@ -44,7 +44,7 @@ void reflector::wait(after_wait then, const failure& why, time now, double draw)
   after_wait_ = then;
   if (last_trouble_ && now - *last_trouble_ >= policy_.healthy_after) failures_ = 0;
   auto delay = next_delay(policy_.backoff, failures_++, draw);
-  if (why.retry_after && *why.retry_after > delay) delay = stretched(*why.retry_after, draw);
+  if (why.retry_after && *why.retry_after > delay) delay = stretched(std::min(*why.retry_after, policy_.longest_wait), draw);
   last_trouble_ = now + delay;
   collected_.clear();
   next_ = wait_wanted{delay};
@@ -109,7 +109,6 @@ void reflector::take_over(api_list_page page, time now, double draw) {
   position_ = std::move(page.resource_version);
   unpaged_ = false;
   listed_ = now;
-  problem_.reset();
   // A restored server may bring back what was deleted, and older versions.
   graves_.clear();
   burials_.clear();

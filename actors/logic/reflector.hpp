@@ -16,6 +16,7 @@ struct reflector_policy {
   backoff_policy backoff{.initial = std::chrono::seconds{1}, .max = std::chrono::seconds{30}};
   std::uint32_t page_limit = 500;
   std::chrono::seconds watch_lifetime{300};      ///< asked of the server, lengthened by up to the same again
+  std::chrono::milliseconds longest_wait{120'000}; ///< of what a server may ask for
   std::chrono::milliseconds healthy_after{120'000}; ///< as long without a failure forgives those before
   std::chrono::milliseconds short_watch{1'000};     ///< one that ends sooner is taken for a failure
   std::chrono::milliseconds relist_interval{0};     ///< a list at least this often, though nothing calls for it; 0: never
@@ -99,7 +100,7 @@ public:
   [[nodiscard]] const std::string& position() const noexcept { return position_; }
   /// True once a list was taken over.
   [[nodiscard]] bool synced() const noexcept { return synced_; }
-  /// Why it is waiting, or was when it last made no progress; nothing while all is well.
+  /// What went wrong last; nothing once a watch runs again.
   [[nodiscard]] const std::optional<failure>& problem() const noexcept { return problem_; }
   /// Events that `take_events` would give.
   [[nodiscard]] std::size_t untold() const noexcept { return events_.size(); }

@@ -129,6 +129,7 @@ BOOST_AUTO_TEST_CASE(what_follows_the_end_of_a_watch) {
     {"another error event", [](driven& d) { d.send(error(ec::unavailable)); }, "wait 1000", "list '10' 0"},
     {"too many requests, as an event", [](driven& d) { d.send(error(ec::throttled)); }, "wait 1000", "watch '10'"},
     {"too many requests", [](driven& d) { d.r.on_watch_failed({ec::throttled, "x", {}, {}, 7s}, d.now, 0); }, "wait 7000", "watch '10'"},
+    {"far too many", [](driven& d) { d.r.on_watch_failed({ec::throttled, "x", {}, {}, 24h}, d.now, 0); }, "wait 120000", "watch '10'"},
     {"refused", [](driven& d) { d.r.on_watch_failed(because(ec::unreachable), d.now, 0); }, "wait 1000", "list '10' 0"},
     {"forbidden", [](driven& d) { d.r.on_watch_failed(because(ec::auth_rejected), d.now, 0); }, "wait 1000", "list '10' 0"},
     {"ended at once", [](driven& d) { d.r.on_watch_ended(watch_end::closed, d.now + 999ms, 0); }, "wait 1000", "watch '10'"},
@@ -237,6 +238,8 @@ BOOST_AUTO_TEST_CASE(waits_grow_and_are_forgiven) {
   BOOST_TEST((waits == std::vector<std::string>{"wait 2000", "wait 4000", "wait 8000", "wait 16000", "wait 30000", "wait 30000", "wait 30000"}));
   BOOST_TEST((d.r.problem()->code == ec::not_found));
   d.page({});
+  BOOST_TEST(d.r.problem().has_value()); // a list alone is no health: the watch may still be forbidden
+  d.r.on_watch_begun(d.now);
   BOOST_TEST(!d.r.problem());
   d.now += 10s;
   d.send(error(ec::stale));
