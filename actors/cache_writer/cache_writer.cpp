@@ -81,6 +81,18 @@ result<store::repository_claim> claim_and_open(store::package_cache& cache, cons
   return claim;
 }
 
+result<std::vector<durable_state>> read_states(const cache_writer_state& st, const std::string& uid) {
+  auto reader = st.deps.open_reader();
+  if (!reader)
+    return reader.error();
+  if (uid.empty())
+    return (*reader)->states();
+  auto one = (*reader)->state(uid);
+  if (!one)
+    return one.error();
+  return *one ? std::vector{std::move(**one)} : std::vector<durable_state>{};
+}
+
 /// Contents that nothing references go in bounded slices; a full slice is followed by another soon.
 void sweep(self_ptr self) {
   auto& st = self->state;
@@ -110,7 +122,7 @@ cache_writer_actor::behavior_type cache_writer(self_ptr self, cache_writer_deps 
   self->delayed_send(self, st.deps.sweep_interval, msg::sweep_due{});
   return {
     [self](const msg::claim_repository& m) {
-      return answer(on_cache(self, "claim", [&](store::package_cache& cache) { return claim_and_open(cache, m); }));
+      return answer(announced(self, on_cache(self, "claim", [&](store::package_cache& cache) { return claim_and_open(cache, m); })));
     },
     [self](const msg::open_repository& m) {
       return answer(announced(self, on_cache(self, "open", [&](store::package_cache& cache) { return cache.open(m.claim, *m.spec); })));
@@ -126,9 +138,9 @@ cache_writer_actor::behavior_type cache_writer(self_ptr self, cache_writer_deps 
       return answer(announced(self, on_cache(self, "close", [&](store::package_cache& cache) { return cache.close(m.claim); })));
     },
     [self](const msg::check_cache&) { check(self); },
-    [self](const msg::get_states&) -> caf::result<msg::states_ptr> {
+    [self](const msg::get_states& m) -> caf::result<msg::states_ptr> {
       const handling h{*self->state.cell, "get_states", self->mailbox().size()};
-      auto states = self->state.deps.read_states();
+      auto states = read_states(self->state, m.uid);
       if (!states)
         return to_error(states.error());
       return std::make_shared<const std::vector<durable_state>>(std::move(*states));

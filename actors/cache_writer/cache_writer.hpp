@@ -11,8 +11,8 @@ struct cache_writer_deps {
   runtime_env env;
   /// Opens the cache. `damaged`: an operation found the file damaged, so it is moved aside first; otherwise only when it cannot be opened for that.
   std::function<result<std::unique_ptr<store::package_cache>>(bool damaged)> open;
-  /// Durable states of every repository, read on this actor's thread. A damaged or absent file answers none.
-  std::function<result<std::vector<durable_state>>()> read_states;
+  /// For the durable states, which are read on this actor's thread.
+  std::function<result<std::unique_ptr<store::package_cache_reader>>()> open_reader;
   /// Called after every transaction that readers may want to see. Thread safe, quick.
   std::function<void()> committed;
   std::shared_ptr<store_health> health = std::make_shared<store_health>();

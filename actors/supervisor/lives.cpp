@@ -114,7 +114,7 @@ void on_restart(self_ptr self, const msg::restart_due& m) {
   const auto at = st.entries.find(m.key);
   if (at == st.entries.end() || at->second.restart_epoch != m.epoch || at->second.handle || st.shutting_down)
     return;
-  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{})
+  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{at->second.object->meta.uid})
     .then(
       [self, m](const msg::states_ptr& states) {
         auto& state = self->state;
@@ -122,8 +122,7 @@ void on_restart(self_ptr self, const msg::restart_due& m) {
         if (found == state.entries.end() || found->second.handle || state.shutting_down)
           return;
         for (const auto& s : *states)
-          if (s.uid == found->second.object->meta.uid)
-            state.restored->insert_or_assign(s.uid, s);
+          state.restored->insert_or_assign(s.uid, s);
         spawn_repository(self, found->second);
       },
       [self, m](caf::error& e) {

@@ -152,12 +152,7 @@ private:
         return std::move(parts_.first_cache);
       return parts_.open_cache(damaged);
     };
-    cache.read_states = [this]() -> result<std::vector<durable_state>> {
-      auto reader = open_cache();
-      if (!reader)
-        return reader.error();
-      return (*reader)->states();
-    };
+    cache.open_reader = [this] { return open_cache(); };
     cache.committed = committed();
     cache.health = ready_.cache;
     cache_ = system_->spawn<caf::detached>(cache_writer, std::move(cache));

@@ -55,10 +55,10 @@ struct house : actor_fixture {
       return std::unique_ptr<store::package_cache>{std::make_unique<memory_package_cache>(cache)};
     };
     cache_deps.health = cache_health;
-    cache_deps.read_states = [this]() -> result<std::vector<durable_state>> {
+    cache_deps.open_reader = [this]() -> result<std::unique_ptr<store::package_cache_reader>> {
       if (cache.failing.contains("states"))
         return cache.failing.at("states");
-      return memory_cache_reader{cache}.states();
+      return std::unique_ptr<store::package_cache_reader>{std::make_unique<memory_cache_reader>(cache)};
     };
     cache_actor = spawn(cache_writer, std::move(cache_deps));
     status_writer_deps status;
