@@ -25,7 +25,7 @@ BOXES = {
     "adapters/store": ["messages/model"],
     "adapters/source": ["messages/model", "adapters/codec", "adapters/store"],
     "adapters/secrets": ["messages/model", "adapters/source"],
-    "adapters/kube": ["messages/model", "actors/logic", "adapters/codec", "adapters/process", "adapters/source"],
+    "adapters/kube": ["messages/model", "actors/logic", "adapters/codec", "adapters/process", "adapters/source", "adapters/store"],
     "adapters/api": ["messages/model", "adapters/store", "adapters/codec"],
     "config": ["messages/model"],
 }

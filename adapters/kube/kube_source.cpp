@@ -82,6 +82,7 @@ private:
   /// What belongs to a follower's list goes into `out`; what it tells afterwards waits.
   void take(collection_follower& f, source::repository_list& out, std::set<const collection_follower*>& done) {
     for (const auto& event : f.take_events()) {
+      show(event);
       if (done.contains(&f)) {
         pending_.push_back(to_event(event));
       } else if (event.type == told::kind::applied) {
@@ -93,9 +94,17 @@ private:
     }
   }
 
+  void show(const told& event) {
+    if (options_.on_object && event.type != told::kind::bookmark && event.type != told::kind::applied)
+      options_.on_object(event.object, event.type == told::kind::deleted);
+  }
+
   void hand_out(std::vector<repository_event>& out) {
     for (auto& f : followers_)
-      for (const auto& event : f->take_events()) pending_.push_back(to_event(event));
+      for (const auto& event : f->take_events()) {
+        show(event);
+        pending_.push_back(to_event(event));
+      }
     const auto count = std::min(pending_.size(), max_events);
     std::move(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count), std::back_inserter(out));
     pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
