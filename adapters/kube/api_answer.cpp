@@ -68,7 +68,7 @@ std::optional<status_rule> special(const api_status& s) {
   if (s.reason == "Expired" || s.reason == "Gone") return status_rule{410, ec::stale, "the position in the object history is too old"};
   if (s.reason == "AlreadyExists") return status_rule{409, ec::conflict, "the object exists already"};
   if (s.has_cause("NamespaceTerminating")) return status_rule{403, ec::not_found, "its namespace is being deleted"};
-  if (s.code == 404 && s.name.empty()) return status_rule{404, ec::not_found, "the API server does not know this kind of object; is its CRD installed?"};
+  if (s.code == 404 && s.name.empty()) return status_rule{404, ec::not_found, "the API server does not know this kind of object; install its CRD"};
   return std::nullopt;
 }
 
@@ -125,8 +125,8 @@ failure explain(const api_answer& answer, const api_request& request) {
     status->code = answer.ok() ? status->code : answer.status;
     out = from_status(*status, request.object);
   } else if (answer.status == 404) {
-    // A real server always says which object is missing.
-    out = {ec::not_found, "nothing is served here (HTTP 404); check that the URL is that of an API server, with its path", request.object, {}, {}};
+    // Of a group that it does not serve an API server answers nothing but this, in plain text; so does everybody who is no API server.
+    out = {ec::not_found, "this kind of object is not served here (HTTP 404); install its CRD, and check that the URL is that of an API server", request.object, {}, {}};
   } else {
     out = make(rule_for(answer.status), answer.status, request.object);
   }

@@ -128,12 +128,12 @@ api_request merge_patch_request(const resource_type& type, const object_key& key
   return out;
 }
 
-api_request status_patch_request(const resource_type& type, const object_key& key, const preconditions& expected, std::string_view status_json,
+api_request status_patch_request(const resource_type& type, const object_key& key, const std::string& resource_version, std::string_view status_json,
                                  const write_options& options) {
   std::string body;
   codec::json_writer json{body};
   json.begin_object().key("metadata").begin_object();
-  expect(json, expected).end_object().key("status").raw(status_json).end_object();
+  expect(json, {{}, resource_version}).end_object().key("status").raw(status_json).end_object();
   return merge_patch_request(type, key, "status", std::move(body), options);
 }
 

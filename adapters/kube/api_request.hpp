@@ -76,8 +76,9 @@ struct preconditions {
 /// RFC 7386. `subresource` may be empty.
 [[nodiscard]] api_request merge_patch_request(const resource_type& type, const object_key& key, std::string_view subresource, std::string patch_json,
                                               const write_options& options = {});
-/// Merge patch of `/status` that conflicts when the object is no longer as in `expected`. `status_json` is one JSON object.
-[[nodiscard]] api_request status_patch_request(const resource_type& type, const object_key& key, const preconditions& expected, std::string_view status_json,
+/// Merge patch of `/status` that conflicts when the object is no longer at `resource_version`; nothing else of its metadata counts there, not even the uid.
+/// `status_json` is one JSON object.
+[[nodiscard]] api_request status_patch_request(const resource_type& type, const object_key& key, const std::string& resource_version, std::string_view status_json,
                                                const write_options& options = {});
 /// Replaces the finalizers; `expected.resource_version` must be given, as the whole list is written.
 [[nodiscard]] api_request finalizers_patch_request(const resource_type& type, const object_key& key, const preconditions& expected,

@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(calls_carry_what_they_should) {
   BOOST_REQUIRE(got.ok());
   BOOST_TEST(got->body == list_body);
   BOOST_TEST((got->warnings == words{"old field"}));
-  auto patch = call(*client, status_patch_request(repositories(), {"blue", "x"}, {"", "7"}, "{}"));
+  auto patch = call(*client, status_patch_request(repositories(), {"blue", "x"}, "7", "{}"));
   BOOST_REQUIRE(patch.ok());
   const auto remove = call(*client, delete_request(repositories(), {"blue", "x"}, {"u", ""}));
   const auto seen = server.requests();
@@ -291,6 +291,8 @@ BOOST_AUTO_TEST_CASE(what_is_repeated) {
     {get, answered(409, 1s), 1, {}},
   };
   for (const auto& r : rows) BOOST_TEST((repeat_after(r.request, r.answer, r.tries) == r.expected));
+  const api_answer future{504, {}, R"({"kind":"Status","code":504,"details":{"causes":[{"reason":"ResourceVersionTooLarge"}]}})", 1s, {}};
+  BOOST_TEST((repeat_after(get, future, 1) == std::nullopt));
 }
 
 BOOST_AUTO_TEST_CASE(the_rate_is_limited) {
