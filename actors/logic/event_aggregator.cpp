@@ -17,7 +17,7 @@ std::string joined(std::initializer_list<std::string_view> parts) {
 }
 
 /// `<object>.<nanoseconds in hex>`, as kubectl knows them.
-std::string name_of(const std::string& object, wall_time now) {
+std::string event_name(const std::string& object, wall_time now) {
   std::array<char, 17> digits{};
   const auto nanoseconds = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count());
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), nanoseconds, 16).ptr;
@@ -56,7 +56,7 @@ std::optional<event_record> event_aggregator::take(const happening& h, wall_time
   if (many) out.what.message.insert(0, combined);
   auto& before = said_.of(many ? group : group + h.message); // a group ends in a NUL, which no message holds
   if (before.count++ == 0) {
-    before.name = name_of(h.key.name, now);
+    before.name = event_name(h.key.name, now);
     before.first = now;
   }
   out.name = before.name;

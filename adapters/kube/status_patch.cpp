@@ -31,17 +31,26 @@ bool is_foreign(const json& c) {
 
 std::string text_of(const json& j) { return j.dump(-1, ' ', false, json::error_handler_t::replace); }
 
+json conditions_of(std::string_view object_json) {
+  const json object = json::parse(object_json, nullptr, false);
+  if (!object.is_object()) return json::array();
+  const auto status = object.find("status");
+  if (status == object.end() || !status->is_object()) return json::array();
+  const auto all = status->find("conditions");
+  return all != status->end() && all->is_array() ? *all : json::array();
+}
+
 } // namespace
 
+std::string ready_condition(std::string_view object_json) {
+  const auto all = conditions_of(object_json);
+  const auto found = std::ranges::find(all, ready, type_of);
+  return found == all.end() ? std::string{} : text_of(*found);
+}
+
 std::string foreign_conditions(std::string_view object_json) {
-  const json object = json::parse(object_json, nullptr, false);
-  if (!object.is_object()) return {};
-  const auto status = object.find("status");
-  if (status == object.end() || !status->is_object()) return {};
-  const auto all = status->find("conditions");
-  if (all == status->end() || !all->is_array()) return {};
   json out = json::array();
-  for (const auto& c : *all)
+  for (const auto& c : conditions_of(object_json))
     if (is_foreign(c) && out.size() < max_foreign) out.push_back(c);
   return out.empty() ? std::string{} : text_of(out);
 }

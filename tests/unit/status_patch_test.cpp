@@ -58,6 +58,11 @@ BOOST_AUTO_TEST_CASE(the_conditions_of_others_that_are_kept_are_bounded) {
   BOOST_TEST(kept.find("T64") == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(the_ready_condition) {
+  BOOST_TEST(ready_condition(object_with(R"([{"type":"A"},{"type":"Ready","status":"True"}])")) == R"({"status":"True","type":"Ready"})");
+  for (const std::string none : {"[]", "{}", "null", R"([{"type":"A"},3])"}) BOOST_TEST(ready_condition(object_with(none)).empty(), none);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_left_out_is_taken_away) {
   BOOST_TEST(status_patch("{}", "") == R"({"conditions":[],)" + nothing_else);
   BOOST_TEST(status_patch(R"({"packageCount":3,"conditions":[{"type":"Ready"}],"fence":9})", "").find(R"("fence":9,"gitCommitHash":null)") != std::string::npos);
