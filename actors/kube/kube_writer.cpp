@@ -102,7 +102,7 @@ void patch(self_ptr self, write w, const kube::known_object& known) {
   ++w.tries;
   if (w.tries == 1)
     st.events->note(w.order.key, known.uid, w.order.json, known.ready);
-  const auto request = kube::status_patch_request(st.deps.type, w.order.key, {known.uid, known.resource_version}, kube::status_patch(w.order.json, known.foreign));
+  const auto request = kube::status_patch_request(st.deps.type, w.order.key, known.resource_version, kube::status_patch(w.order.json, known.foreign));
   ask(self, request, [self, w = std::move(w)](int status, outcome object) mutable { on_patched(self, std::move(w), status, std::move(object)); });
 }
 

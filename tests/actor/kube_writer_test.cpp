@@ -65,7 +65,7 @@ struct writer : actor_fixture {
       return fake_api_client::refusal(404, "NotFound", name);
     if (r.method == kube::api_method::patch) {
       const auto change = json::parse(r.body);
-      if (change["metadata"]["resourceVersion"] != at->second["metadata"]["resourceVersion"] || change["metadata"]["uid"] != at->second["metadata"]["uid"])
+      if (change["metadata"]["resourceVersion"] != at->second["metadata"]["resourceVersion"])
         return fake_api_client::refusal(409, "Conflict");
       const auto before = at->second["status"];
       at->second["status"].merge_patch(change["status"]);
