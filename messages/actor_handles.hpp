@@ -32,7 +32,7 @@ using cache_writer_actor = caf::typed_actor<
 using worker_actor = caf::typed_actor<caf::replies_to<msg::job>::with<msg::job_result>>;
 
 /// The bounded queue in front of the workers. `overloaded` when it is full.
-using worker_pool_actor = caf::typed_actor<caf::replies_to<msg::job>::with<msg::job_result>,
+using worker_pool_actor = caf::typed_actor<caf::replies_to<msg::job>::with<msg::job_result>, caf::reacts_to<msg::drop_stopped_jobs>,
                                            caf::reacts_to<msg::worker_overdue>>; // INTERNAL timer
 
 /// Ref listings over http(s). Own thread, one libcurl multi.
@@ -70,7 +70,7 @@ using supervisor_actor = caf::typed_actor<
   caf::replies_to<msg::await_first_syncs>::with<msg::first_syncs>,
   caf::replies_to<object_key, msg::get_state>::with<msg::repository_state_view>, // forwarded to the repository
   caf::reacts_to<msg::restart_due>, caf::reacts_to<msg::consistency_due>, caf::reacts_to<msg::conflicts_due>,
-  caf::reacts_to<msg::orphan_due>>; // INTERNAL timers
+  caf::reacts_to<msg::orphan_due>, caf::reacts_to<msg::restore_due>>; // INTERNAL timers
 
 /// Follows a `repository_source`. Own thread.
 using watcher_actor = caf::typed_actor<caf::reacts_to<msg::continue_reading>>;

@@ -68,6 +68,8 @@ struct restart_due {
 };
 struct consistency_due {};
 struct conflicts_due {};
+/// INTERNAL timer: the durable states are asked for again.
+struct restore_due {};
 /// INTERNAL timer: rows that nobody speaks for are removed again.
 struct orphan_due {
   std::string uid;
@@ -129,7 +131,6 @@ struct get_listing {
   std::string uid;
   std::string known_digest;
   std::chrono::steady_clock::time_point not_before{};
-  cancel_token_ptr cancel;
 };
 using listing_ptr = std::shared_ptr<const git::listing>;
 
@@ -194,6 +195,8 @@ struct job_result {
   listing_ptr listed;     ///< list
   sync_result_ptr synced; ///< sync
 };
+/// Jobs whose token was stopped while they wait are answered at once.
+struct drop_stopped_jobs {};
 /// INTERNAL: a worker's deadline passed.
 struct worker_overdue {
   std::uint64_t job_id = 0;
@@ -303,6 +306,8 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::restart_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::consistency_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::conflicts_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::orphan_due)
+VERANDA_LOCAL_MESSAGE(veranda::msg::restore_due)
+VERANDA_LOCAL_MESSAGE(veranda::msg::drop_stopped_jobs)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sync_now)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sync_done)
 VERANDA_LOCAL_MESSAGE(veranda::msg::get_key)

@@ -15,18 +15,21 @@ using self_ptr = cache_writer_actor::stateful_pointer<cache_writer_state>;
 /// The opened cache, opening it when it is not.
 result<store::package_cache*> opened(cache_writer_state& st) {
   if (!st.cache) {
-    auto cache = st.deps.open(st.damaged);
+    if (st.damaged)
+      if (auto moved = st.deps.set_aside(); !moved)
+        return moved.error();
+    st.damaged = false;
+    auto cache = st.deps.open();
     if (!cache)
       return cache.error();
-    st.damaged = false;
     st.cache = std::move(*cache);
   }
   return st.cache.get();
 }
 
-/// Runs one operation on the cache; after damage the file is closed, so that the next operation starts on a new one.
+/// Runs one operation on the cache, `writes` when its success tells that the file can be written; after damage the file is closed, so that the next operation starts on a new one.
 template <class Operation>
-auto on_cache(self_ptr self, const char* what, Operation operation) -> decltype(operation(*self->state.cache)) {
+auto on_cache(self_ptr self, const char* what, Operation operation, bool writes = true) -> decltype(operation(*self->state.cache)) {
   auto& st = self->state;
   const handling h{*st.cell, what, self->mailbox().size()};
   const auto began = std::chrono::steady_clock::now();
@@ -36,7 +39,8 @@ auto on_cache(self_ptr self, const char* what, Operation operation) -> decltype(
     return cache.error();
   }
   auto outcome = operation(**cache);
-  st.deps.health->note(outcome ? nullptr : &outcome.error());
+  if (writes || !outcome)
+    st.deps.health->note(outcome ? nullptr : &outcome.error());
   st.deps.env.telemetry->cache_transaction(outcome.ok(), std::chrono::steady_clock::now() - began);
   if (!outcome && outcome.error().code == ec::corrupt_cache) {
     st.damaged = true;
@@ -96,7 +100,7 @@ result<std::vector<durable_state>> read_states(const cache_writer_state& st, con
 /// Contents that nothing references go in bounded slices; a full slice is followed by another soon.
 void sweep(self_ptr self) {
   auto& st = self->state;
-  auto swept = on_cache(self, "sweep", [&](store::package_cache& cache) { return cache.sweep(st.deps.sweep_age, st.deps.sweep_rows); });
+  auto swept = on_cache(self, "sweep", [&](store::package_cache& cache) { return cache.sweep(st.deps.sweep_age, st.deps.sweep_rows); }, false);
   const bool more = swept && *swept >= st.deps.sweep_rows;
   self->delayed_send(self, more ? std::chrono::seconds{1} : st.deps.sweep_interval, msg::sweep_due{});
 }
@@ -108,7 +112,7 @@ void check(self_ptr self) {
   if (st.checked && now - *st.checked < st.deps.check_interval)
     return;
   st.checked = now;
-  if (on_cache(self, "check", [](store::package_cache& cache) { return cache.check(); }))
+  if (on_cache(self, "check", [](store::package_cache& cache) { return cache.check(); }, false))
     log::info(kind, "the package cache was looked through after a reader met damage; it is sound", {});
 }
 

@@ -9,8 +9,10 @@ namespace veranda {
 
 struct cache_writer_deps {
   runtime_env env;
-  /// Opens the cache. `damaged`: an operation found the file damaged, so it is moved aside first; otherwise only when it cannot be opened for that.
-  std::function<result<std::unique_ptr<store::package_cache>>(bool damaged)> open;
+  /// Opens the cache. A file that cannot be opened because it is damaged is moved aside first.
+  std::function<result<std::unique_ptr<store::package_cache>>()> open;
+  /// Moves a file aside that an operation found damaged.
+  std::function<result<void>()> set_aside;
   /// For the durable states, which are read on this actor's thread.
   std::function<result<std::unique_ptr<store::package_cache_reader>>()> open_reader;
   /// Called after every transaction that readers may want to see. Thread safe, quick.
@@ -28,7 +30,7 @@ struct cache_writer_state {
   std::unique_ptr<store::package_cache> cache;
   cell_ptr cell;
   std::optional<std::chrono::steady_clock::time_point> checked; ///< when the file was last looked through
-  bool damaged = false; ///< what was open is not to be opened again
+  bool damaged = false; ///< what was open is to be moved aside before anything is opened
 };
 
 /// Serialises all mutation of the package cache (`cache_writer_actor`). Blocks on disk: spawn detached. Damage of the file is an answer (`stale`: the claims of the old

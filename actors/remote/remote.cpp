@@ -109,7 +109,7 @@ void start_listing(self_ptr self) {
   auto prefixes = logic::ref_prefixes_for(st.listing_branches);
   auto failed = [self, cancel](caf::error& e) {
     cancel->stop = true;
-    listing_ended(self, to_failure(e));
+    listing_ended(self, e == caf::sec::request_timeout ? failure{ec::overloaded, "the listing waited too long for its turn", {}, {}, {}} : to_failure(e));
   };
   if (st.deps.local) {
     msg::job job;
@@ -152,6 +152,13 @@ void job_ended(self_ptr self) {
   self->state.job = nullptr;
   next_job(self);
   show(self->state);
+}
+
+/// A job that was stopped while it waits for a worker does not keep those behind it waiting.
+void drop_stopped_job(self_ptr self) {
+  auto& st = self->state;
+  if (st.job && st.job->stop)
+    self->send(st.deps.pool, msg::drop_stopped_jobs{});
 }
 
 /// Nobody waits for an answer from a remote that ends.
@@ -247,6 +254,7 @@ remote_actor::behavior_type remote(self_ptr self, remote_deps deps) {
     [self](const msg::leave_remote& m) {
       const handling h{*self->state.cell, "leave_remote", self->mailbox().size()};
       self->state.members.erase(m.uid);
+      drop_stopped_job(self);
       next_job(self);
       show(self->state);
     },
@@ -260,6 +268,7 @@ remote_actor::behavior_type remote(self_ptr self, remote_deps deps) {
         return to_error({ec::cancelled, "the repository has left this remote", {}, {}, {}});
       auto promise = self->make_response_promise<msg::sync_result_ptr>();
       self->state.syncs.push_back({m, promise});
+      drop_stopped_job(self);
       next_job(self);
       show(self->state);
       return promise;

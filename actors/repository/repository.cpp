@@ -10,6 +10,20 @@ namespace veranda {
 
 namespace repository_parts {
 
+namespace {
+
+/// The store took neither claim nor close: once more, later each time. Only the first failure of a row is said.
+void claim_later(self_ptr self, const char* what, const failure& why) {
+  auto& st = self->state;
+  st.cell->set_last_error(describe(why));
+  if (st.claim_failures == 0)
+    log::warn(kind, what, {{"key", to_string(st.key)}, {"err", describe(why)}});
+  const auto delay = std::min<std::chrono::milliseconds>(st.deps.claim_retry_max, st.deps.claim_retry * (1LL << std::min(st.claim_failures++, 16U)));
+  self->delayed_send(self, delay, msg::claim_due{++st.claim_epoch});
+}
+
+} // namespace
+
 void close_if_idle(self_ptr self) {
   auto& st = self->state;
   if (st.running || st.claiming)
@@ -25,12 +39,10 @@ void close_if_idle(self_ptr self) {
         self->quit();
       },
       [self](caf::error& e) {
-        auto& state = self->state;
         const auto why = to_failure(e);
-        log::warn(kind, "rows could not be removed; trying again", {{"key", to_string(state.key)}, {"err", describe(why)}});
         if (why.code == ec::stale)
-          state.claim.reset();
-        self->delayed_send(self, state.deps.claim_retry, msg::claim_due{++state.claim_epoch});
+          self->state.claim.reset();
+        claim_later(self, "rows could not be removed; trying again", why);
       });
 }
 
@@ -71,6 +83,8 @@ void claim(self_ptr self) {
         auto& state = self->state;
         state.claiming = false;
         state.claim = claimed;
+        state.claim_failures = 0;
+        state.cell->set_last_error("");
         state.opened = object->spec;
         state.machine->set_fence(claimed.fence);
         state.basis_holds = claimed.basis_digest == state.machine->durable().basis.digest; // not when the cache was replaced meanwhile
@@ -83,12 +97,8 @@ void claim(self_ptr self) {
         first_object(self);
       },
       [self](caf::error& e) {
-        auto& state = self->state;
-        state.claiming = false;
-        const auto why = to_failure(e);
-        state.cell->set_last_error(describe(why));
-        log::warn(kind, "the repository's rows could not be claimed; trying again", {{"key", to_string(state.key)}, {"err", describe(why)}});
-        self->delayed_send(self, state.deps.claim_retry, msg::claim_due{++state.claim_epoch});
+        self->state.claiming = false;
+        claim_later(self, "the repository's rows could not be claimed; trying again", to_failure(e));
       });
 }
 

@@ -14,7 +14,8 @@ struct repository_deps {
   supervisor_actor supervisor;
   std::int64_t epoch = 1;
   std::chrono::milliseconds store_timeout{120'000};
-  std::chrono::milliseconds claim_retry{2'000};
+  std::chrono::milliseconds claim_retry{2'000}; ///< and twice as long after each failure, up to
+  std::chrono::milliseconds claim_retry_max{30'000};
   std::chrono::milliseconds persist_retry{15'000};
 };
 
@@ -59,6 +60,7 @@ struct repository_state {
   std::string last_reason; ///< of the Ready condition as published
   std::uint64_t wake_epoch = 0;
   std::uint64_t claim_epoch = 0;
+  unsigned claim_failures = 0; ///< in a row; the first is said
   std::uint64_t persist_epoch = 0; ///< of the last durable state that was sent
   bool persist_failing = false;    ///< said once, until one is written
 };

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::chrono::seconds listing_reuse{5};        ///< a listing this old still serves what is not urgent
 constexpr std::chrono::minutes listing_patience{180};      ///< beyond the remote's own, twice: it may wait for the end of one that began too early
+constexpr std::chrono::minutes apply_patience{60};      ///< what was sent is carried out, sooner or later: nothing may be written that overtakes it
 constexpr std::chrono::minutes queue_patience{24 * 60};       ///< a sync's deadline begins with its work: until then it waits its turn
 
 void finish(self_ptr self, logic::sync_outcome outcome);
@@ -49,7 +50,7 @@ void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
   run.applying = true;
   st.cell->set_detail("phase", "applying");
   msg::apply_delta apply{*st.claim, {synced, &synced->delta}, st.machine->durable_after(outcome, wall_now(st))};
-  self->request(st.deps.cache, st.deps.store_timeout, std::move(apply))
+  self->request(st.deps.cache, apply_patience, std::move(apply))
     .then(
       [self, synced, outcome](const store::apply_result& applied) mutable {
         auto& state = self->state;
@@ -107,10 +108,6 @@ failure missing_branch(const git_spec& git, const ref_table& refs) {
 void on_listing(self_ptr self, const git::listing& listed) {
   auto& st = self->state;
   auto& run = *st.running;
-  if (run.cancel->expired()) {
-    finish(self, failed(st, {run.cancel->reason(), "the sync was stopped", {}, {}, {}}));
-    return;
-  }
   if (!listed.refs) { // equal to the digest that agreed with the basis
     finish(self, unchanged(st));
     return;
@@ -185,7 +182,7 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
   }
   const bool same_spec = st.known_spec && *st.known_spec == spec_of(st);
   msg::get_listing wanted{st.uid, order.full || !same_spec ? std::string{} : st.known_digest,
-                          order.fresh ? self->clock().now() : self->clock().now() - listing_reuse, st.running->cancel};
+                          order.fresh ? self->clock().now() : self->clock().now() - listing_reuse};
   self->request(st.applied.remote, listing_patience, std::move(wanted))
     .then(
       [self, id = order.sync_id](const msg::listing_ptr& listed) {

@@ -173,6 +173,36 @@ void apply_list(self_ptr self, const std::vector<repository_object>& objects) {
 
 void on_change(self_ptr self, const msg::repository_changed& m);
 
+/// The durable states are there: what waited for them goes on.
+void restored(self_ptr self, const std::vector<durable_state>& states) {
+  auto& st = self->state;
+  st.restored.emplace();
+  for (const auto& s : states)
+    st.restored->emplace(s.uid, s);
+  if (const auto list = std::exchange(st.waiting_list, nullptr))
+    apply_list(self, *list);
+  for (const auto& change : std::exchange(st.waiting_changes, {}))
+    on_change(self, change);
+}
+
+/// Asks for the durable states. They hold what was accepted and is still to be done: only damage, which loses them, lets the repositories start without.
+void restore(self_ptr self) {
+  auto& st = self->state;
+  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{})
+    .then([self](const msg::states_ptr& states) { restored(self, *states); },
+          [self](caf::error& e) {
+            const auto why = to_failure(e);
+            if (class_of(why.code) == error_class::damaged) {
+              log::warn(kind, "the durable states are lost; every repository starts anew", {{"err", describe(why)}});
+              restored(self, {});
+              return;
+            }
+            if (std::exchange(self->state.restore_problem, why) != why)
+              log::warn(kind, "the durable states could not be read; trying again", {{"err", describe(why)}});
+            self->delayed_send(self, self->state.deps.restore_retry, msg::restore_due{});
+          });
+}
+
 /// Durable states come before the first repository: what is restored decides what a first sync has to do.
 void on_list(self_ptr self, const msg::repositories_listed& m) {
   auto& st = self->state;
@@ -184,22 +214,7 @@ void on_list(self_ptr self, const msg::repositories_listed& m) {
   st.waiting_changes.clear(); // the list is newer
   if (std::exchange(st.restoring, true))
     return;
-  auto go_on = [self](const std::vector<durable_state>& states) {
-    auto& state = self->state;
-    state.restored.emplace();
-    for (const auto& s : states)
-      state.restored->emplace(s.uid, s);
-    if (const auto list = std::exchange(state.waiting_list, nullptr))
-      apply_list(self, *list);
-    for (const auto& change : std::exchange(state.waiting_changes, {}))
-      on_change(self, change);
-  };
-  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{})
-    .then([go_on](const msg::states_ptr& states) { go_on(*states); },
-          [go_on](caf::error& e) {
-            log::warn(kind, "durable states could not be read; every repository starts anew", {{"err", describe(to_failure(e))}});
-            go_on({});
-          });
+  restore(self);
 }
 
 void on_change(self_ptr self, const msg::repository_changed& m) {
@@ -283,15 +298,17 @@ void heal(self_ptr self) {
 
 void on_secret_changed(self_ptr self, const object_key& secret) {
   for (auto& [key, e] : self->state.entries) {
-    if (!e.handle || e.stopping || key.ns != secret.ns || !e.object->spec.git)
+    if (e.stopping || key.ns != secret.ns || !e.object->spec.git)
       continue;
     const bool bundle = secret.name == secret.ns + "-ca-bundle";
     if (!bundle && e.object->spec.git->secret_ref != secret.name)
       continue;
-    if (bundle) {
+    if (bundle)
       move_to_remote(self, e);
+    if (!e.handle) // it starts with what is true then
+      continue;
+    if (bundle)
       self->send(e.handle, to_apply(self, e));
-    }
     caf::anon_send(e.handle, msg::sync_now{sync_cause::secret_changed, false});
   }
 }
@@ -350,6 +367,10 @@ supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) 
     [self](const msg::consistency_due&) {
       const handling h{*self->state.cell, "consistency_due", self->mailbox().size()};
       heal(self);
+    },
+    [self](const msg::restore_due&) {
+      const handling h{*self->state.cell, "restore_due", self->mailbox().size()};
+      restore(self);
     },
     [self](const msg::orphan_due& m) {
       const handling h{*self->state.cell, "orphan_due", self->mailbox().size()};

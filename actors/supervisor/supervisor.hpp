@@ -25,6 +25,7 @@ struct supervisor_deps {
   std::chrono::milliseconds restart_initial{1'000};
   std::chrono::milliseconds restart_max{300'000};
   std::chrono::milliseconds orphan_retry{30'000};
+  std::chrono::milliseconds restore_retry{2'000};
   std::chrono::milliseconds consistency_interval{600'000}; ///< RepoSyncFrequency
   std::chrono::milliseconds store_timeout{120'000};
 };
@@ -58,6 +59,7 @@ struct supervisor_state {
   std::optional<std::map<std::string, durable_state>> restored; ///< by uid; taken by whoever spawns first
   std::map<std::string, object_key> orphans; ///< by uid: rows without an actor that are still to be removed
   bool restoring = false;
+  failure restore_problem; ///< as said last
   std::shared_ptr<const std::vector<repository_object>> waiting_list; ///< arrived before the durable states
   std::vector<msg::repository_changed> waiting_changes;                 ///< and what came after it
   bool listed = false;

@@ -19,31 +19,39 @@ git::transport_limits limits_of(const config::settings& s, std::chrono::millisec
   return limits;
 }
 
-/// Opens a store; a file that is damaged, or was found so, is moved aside first, and the log says what that means.
-template <class Open>
-auto open_or_set_aside(const std::filesystem::path& file, bool found_damaged, Open open, const char* meaning) -> decltype(open(file)) {
-  if (!found_damaged) {
-    auto opened = open(file);
-    if (opened || opened.error().code != ec::corrupt_cache)
-      return opened;
-  }
+result<void> set_aside(const std::filesystem::path& file, const char* meaning) {
   auto moved = store::move_aside(file, wall_now());
   if (!moved)
     return moved.error();
   log::error("system", meaning, {{"file", moved->string()}});
+  return {};
+}
+
+/// Opens a store; a file that is damaged is moved aside first, and the log says what that means.
+template <class Open>
+auto open_or_set_aside(const std::filesystem::path& file, Open open, const char* meaning) -> decltype(open(file)) {
+  auto opened = open(file);
+  if (opened || opened.error().code != ec::corrupt_cache)
+    return opened;
+  if (auto moved = set_aside(file, meaning); !moved)
+    return moved.error();
   return open(file);
 }
+
+constexpr const char* cache_damaged = "the package cache was damaged and moved aside; it is rebuilt from the remotes";
 
 } // namespace
 
 result<std::unique_ptr<store::object_store_reader>> adapters::read_objects() const { return store::open_object_store_reader(objects_file); }
 result<std::unique_ptr<store::package_cache_reader>> adapters::read_cache() const { return store::open_package_cache_reader(cache_file); }
 
-result<std::unique_ptr<store::package_cache>> adapters::open_cache(bool found_damaged) const {
+result<void> adapters::set_cache_aside() const { return set_aside(cache_file, cache_damaged); }
+
+result<std::unique_ptr<store::package_cache>> adapters::open_cache() const {
   const auto open = [this](const std::filesystem::path& file) {
     return store::open_package_cache(file, wall_now, store::feed_entries_kept, max_resource_bytes);
   };
-  return open_or_set_aside(cache_file, found_damaged, open, "the package cache was damaged and moved aside; it is rebuilt from the remotes");
+  return open_or_set_aside(cache_file, open, cache_damaged);
 }
 
 result<adapters> open_adapters(const config::settings& settings) {
@@ -61,14 +69,14 @@ result<adapters> open_adapters(const config::settings& settings) {
     return digest_key.error();
   out.objects_file = settings.data_dir / "objects.db";
   const auto open = [](const std::filesystem::path& file) { return store::open_object_store(file, wall_now); };
-  auto objects = open_or_set_aside(out.objects_file, false, open,
+  auto objects = open_or_set_aside(out.objects_file, open,
                                    "the object store was damaged and moved aside; objects of files come back, those made by the CLI are lost");
   if (!objects)
     return objects.error();
   out.objects = std::move(*objects);
   out.cache_file = settings.data_dir / "packages.db";
   out.max_resource_bytes = settings.max_resource_bytes;
-  auto cache = out.open_cache(false);
+  auto cache = out.open_cache();
   if (!cache)
     return cache.error();
   out.first_cache = std::move(*cache);

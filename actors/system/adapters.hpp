@@ -28,7 +28,9 @@ struct adapters {
   [[nodiscard]] result<std::unique_ptr<store::object_store_reader>> read_objects() const;
   [[nodiscard]] result<std::unique_ptr<store::package_cache_reader>> read_cache() const;
   /// The package cache for writing; one that is damaged, or was found so, is moved aside first, and the log says so.
-  [[nodiscard]] result<std::unique_ptr<store::package_cache>> open_cache(bool found_damaged) const;
+  [[nodiscard]] result<std::unique_ptr<store::package_cache>> open_cache() const;
+  /// Moves a package cache aside that was found damaged while it was open. The log says so.
+  [[nodiscard]] result<void> set_cache_aside() const;
 };
 
 /// Locks the data directory and opens all there is. Failures as for `start_system`.

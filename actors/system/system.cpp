@@ -147,11 +147,12 @@ private:
     object_store_ = system_->spawn<caf::detached>(object_store_writer, object_store_deps{env_, parts_.objects, committed(), ready_.objects});
     cache_writer_deps cache;
     cache.env = env_;
-    cache.open = [this](bool damaged) -> result<std::unique_ptr<store::package_cache>> {
+    cache.open = [this]() -> result<std::unique_ptr<store::package_cache>> {
       if (parts_.first_cache)
         return std::move(parts_.first_cache);
-      return parts_.open_cache(damaged);
+      return parts_.open_cache();
     };
+    cache.set_aside = [this] { return parts_.set_cache_aside(); };
     cache.open_reader = [this] { return open_cache(); };
     cache.committed = committed();
     cache.health = ready_.cache;

@@ -157,6 +157,7 @@ void say_permitted(const source::manifest_plan& plan, std::size_t removals) {
 void look(self_ptr self) {
   auto& st = self->state;
   const bool given = permit_given(st);
+  st.permitted = st.permitted || given; // until the plan is carried out
   const bool changed = std::exchange(st.look, false) || given || st.deps.directory->wait(st.deps.slice);
   const handling h{*st.cell, "continue_reading", self->mailbox().size()}; // waiting is no work
   if (!changed) {
@@ -171,7 +172,6 @@ void look(self_ptr self) {
     plan_failed(self, live.error());
     return;
   }
-  st.permitted = st.permitted || given;
   auto planning = st.deps.planning;
   planning.allow_deletion = planning.allow_deletion || st.permitted;
   auto plan = source::plan(scanned, *live, st.deps.merge, planning);

@@ -95,6 +95,18 @@ void pump(self_ptr self) {
   show(st);
 }
 
+void drop_stopped(self_ptr self) {
+  auto& st = self->state;
+  std::vector<std::uint64_t> stopped;
+  for (const auto& [id, job] : st.jobs)
+    if (job.job.cancel->stop && st.queue->cancel(id))
+      stopped.push_back(id);
+  for (const auto id : stopped)
+    if (auto ended = job_ended(self, id, true))
+      ended->promise.deliver(to_error({ended->job.cancel->reason(), "stopped while it waited for a worker", {}, {}, {}}));
+  show(st);
+}
+
 /// Past its deadline and grace: the worker hangs in a call that does not look at its token.
 void on_overdue(self_ptr self, std::uint64_t id) {
   auto& st = self->state;
@@ -145,6 +157,10 @@ worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps dep
     [self](const msg::job& m) -> caf::result<msg::job_result> {
       const handling h{*self->state.cell, "job", self->mailbox().size()};
       return on_job(self, m);
+    },
+    [self](const msg::drop_stopped_jobs&) {
+      const handling h{*self->state.cell, "drop_stopped_jobs", self->mailbox().size()};
+      drop_stopped(self);
     },
     [self](const msg::worker_overdue& m) {
       const handling h{*self->state.cell, "worker_overdue", self->mailbox().size()};

@@ -308,6 +308,8 @@ private:
     query{*db_, "UPDATE trees SET files = ?2 WHERE id = ?1"}.bind(id, sqlite::blob{encode_files(t.files)}).run();
     query{*db_, "DELETE FROM losses WHERE tree = ?1"}.bind(id).run();
     write_losses(*db_, id, t.files, lost);
+    // What their last syncs said of this tree is no longer true: the next claim looks anew.
+    query{*db_, "UPDATE repositories SET basis_digest = '' WHERE id IN (SELECT repository FROM revisions WHERE tree = ?1)"}.bind(sqlite::blob{key}).run();
     touch("SELECT position, repository FROM revisions WHERE tree = ?1 AND repository IS NOT NULL ORDER BY ns, name", sqlite::blob{key});
   }
 

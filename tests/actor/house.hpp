@@ -44,14 +44,17 @@ struct house : actor_fixture {
     objects_actor = spawn(fake_object_store, objects);
     cache_writer_deps cache_deps;
     cache_deps.env = env;
-    cache_deps.open = [this](bool) -> result<std::unique_ptr<store::package_cache>> {
+    cache_deps.set_aside = [this]() -> result<void> {
+      ++cache.set_aside;
+      cache.damaged = false;
+      cache.rows.clear();
+      cache.trees.clear();
+      cache.contents.clear();
+      return {};
+    };
+    cache_deps.open = [this]() -> result<std::unique_ptr<store::package_cache>> {
       if (cache.failing.contains("reopen"))
         return cache.failing.at("reopen");
-      if (std::exchange(cache.damaged, false)) {
-        cache.rows.clear();
-        cache.trees.clear();
-        cache.contents.clear();
-      }
       return std::unique_ptr<store::package_cache>{std::make_unique<memory_package_cache>(cache)};
     };
     cache_deps.health = cache_health;

@@ -265,7 +265,7 @@ BOOST_AUTO_TEST_CASE(of_the_claim_is_tried_again_until_it_heals) {
   advance(5min);
   BOOST_TEST(listings() == 0U);
   cache.failing.clear();
-  advance(2s);
+  advance(30s);
   BOOST_TEST(ready("a"));
 }
 
@@ -308,14 +308,14 @@ BOOST_AUTO_TEST_CASE(a_job_that_never_ends_meets_the_deadline) {
   advance_until([&] { return ready("a"); }, 1min);
 }
 
-BOOST_AUTO_TEST_CASE(a_listing_that_is_never_answered_is_given_up_in_the_end) {
+BOOST_AUTO_TEST_CASE(a_listing_that_is_never_answered_has_waited_too_long_and_is_asked_for_again) {
   http->hold = true;
   start();
   advance(1h);
-  BOOST_TEST(says("a", "timed_out"));
+  BOOST_TEST(!says("a", "Error")); // its turn has not come
   http->held.clear();
   http->hold = false;
-  advance_until([&] { return ready("a"); }, 1min);
+  advance_until([&] { return ready("a"); }, 10min);
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_that_dies_is_no_fault_of_the_repository) {
@@ -394,6 +394,29 @@ BOOST_AUTO_TEST_CASE(whose_changed_spec_could_not_be_stored_is_stored_later) {
   BOOST_TEST(cache.rows.at("uid-a").spec.deployment);
 }
 
+BOOST_AUTO_TEST_CASE(changed_while_its_sync_waits_for_a_worker_takes_a_new_place_at_once) {
+  workers->hold = true;
+  std::vector<repository_object> all;
+  for (int i = 0; i < 4; ++i) {
+    const auto big = "https://git.example/big" + std::to_string(i) + ".git";
+    git.publish(big, "main", "app", 1);
+    all.push_back(an_object("big" + std::to_string(i), big));
+  }
+  list(all);
+  BOOST_TEST(workers->held.size() == limits.slots); // every worker is taken
+  put(an_object("a"));
+  const auto& jobs = state_of<worker_pool_state>(pool).jobs;
+  BOOST_TEST(jobs.size() == 5U);
+  change("a", [](auto& o) { o.spec.git->directory = "app"; });
+  BOOST_TEST(jobs.size() == 5U);
+  for (const auto& [id, job] : jobs)
+    if (job.job.sync.key.name == "a")
+      BOOST_TEST(job.job.sync.spec->git->directory == "app");
+  workers->release();
+  settle();
+  BOOST_TEST(ready("a"));
+}
+
 BOOST_AUTO_TEST_CASE(whose_state_could_not_be_written_is_written_as_soon_as_that_works) {
   start();
   cache.failing["put_state"] = {ec::unavailable, "no space left on device", {}, {}, {}};
@@ -440,7 +463,7 @@ BOOST_AUTO_TEST_CASE(deleted_while_the_disk_is_full_goes_when_it_can) {
   advance(1min);
   BOOST_TEST(cache.rows.size() == 1U);
   cache.failing.clear();
-  advance(2s);
+  advance(30s);
   BOOST_TEST(cache.rows.empty());
   BOOST_TEST(seen().entries.empty());
 }
@@ -452,7 +475,7 @@ BOOST_AUTO_TEST_CASE(deleted_before_its_claim_leaves_nothing) {
   remove("a");
   advance(5s);
   cache.failing.clear();
-  advance(5s);
+  advance(30s);
   BOOST_TEST(cache.rows.empty());
   BOOST_TEST(seen().entries.empty());
   BOOST_REQUIRE(answered(asked)); // who waits is told that nothing comes

@@ -279,6 +279,8 @@ BOOST_AUTO_TEST_CASE(that_cannot_be_opened_anew_is_tried_with_each_request) {
   BOOST_TEST((cache_health->trouble() == ec::corrupt_cache));
   BOOST_TEST(code(apply(c)) == "unavailable");
   BOOST_TEST((cache_health->trouble() == ec::unavailable));
+  BOOST_TEST(code(apply(c)) == "unavailable");
+  BOOST_TEST(cache.set_aside == 1U); // what is made and not whole yet is not moved again
   cache.failing.clear();
   BOOST_TEST(code(apply(claim("a"))) == "ok");
 }

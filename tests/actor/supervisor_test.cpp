@@ -178,10 +178,32 @@ BOOST_AUTO_TEST_CASE(changes_that_come_before_the_durable_states_are_not_lost) {
   BOOST_TEST((running_names() == names{"b"}));
 }
 
-BOOST_AUTO_TEST_CASE(states_that_cannot_be_read_mean_a_start_from_nothing) {
+BOOST_AUTO_TEST_CASE(states_that_cannot_be_read_are_waited_for) { // they hold what was accepted and is still to be done
   cache.failing["states"] = {ec::unavailable, "busy", {}, {}, {}};
   list({an_object("a")});
+  advance(1min);
+  BOOST_TEST(seen().entries.empty());
+  cache.failing.clear();
+  advance(2s);
   BOOST_TEST(ready("a"));
+}
+
+BOOST_AUTO_TEST_CASE(states_that_are_lost_mean_a_start_from_nothing) {
+  cache.failing["states"] = {ec::corrupt_cache, "the file is damaged", {}, {}, {}};
+  list({an_object("a")});
+  BOOST_TEST(ready("a"));
+}
+
+BOOST_AUTO_TEST_CASE(one_that_waits_for_its_restart_learns_of_a_new_ca_bundle) {
+  list({an_object("a")});
+  crash(repository_of("a"));
+  settle();
+  bundles.insert("team");
+  tell(boss, msg::secret_changed{{"team", "team-ca-bundle"}});
+  advance(5s);
+  BOOST_TEST(ready("a"));
+  BOOST_TEST((seen().remotes.begin()->first.ns == "team"));
+  BOOST_TEST(seen().remotes.size() == 1U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

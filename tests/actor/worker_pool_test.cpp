@@ -114,6 +114,21 @@ BOOST_AUTO_TEST_CASE(one_cancelled_while_it_waits_takes_no_worker) {
   BOOST_TEST(inside().idle.size() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(stopped_jobs_leave_the_queue_when_somebody_asks) {
+  make(1);
+  push("team", "runs");
+  auto cancel = std::make_shared<cancel_token>();
+  const auto stopped = push("team", "stopped", false, cancel);
+  const auto waits = push("team", "waits");
+  cancel->stop = true;
+  tell(subject, msg::drop_stopped_jobs{});
+  BOOST_REQUIRE(stopped->has_value()); // before any worker is free
+  BOOST_TEST(to_string((*stopped)->error().code) == "cancelled");
+  BOOST_TEST(!waits->has_value());
+  BOOST_TEST(inside().jobs.size() == 2U);
+  BOOST_TEST(run_out() == (names{"team/runs", "team/waits"}), boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_that_hangs_past_its_deadline_is_replaced) {
   make(1);
   auto cancel = std::make_shared<cancel_token>();

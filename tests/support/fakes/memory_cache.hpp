@@ -30,6 +30,7 @@ struct memory_cache {
   bool damaged = false;                   ///< every operation fails with `corrupt_cache` until the cache is opened anew, empty
   unsigned opened = 0;
   unsigned checked = 0;
+  unsigned set_aside = 0;
 
   [[nodiscard]] const repository* find(const object_key& key) const {
     for (const auto& [uid, row] : rows)
