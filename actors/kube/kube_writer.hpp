@@ -19,7 +19,7 @@ struct kube_writer_deps {
   kube::resource_type type = kube::repositories();
   unsigned max_tries = 5; ///< of one write against others who write the same object
   std::chrono::milliseconds slice{100};
-  event_sender_policy events;
+  event_sender_policy events = {};
 };
 
 struct kube_writer_state {

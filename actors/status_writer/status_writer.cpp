@@ -76,6 +76,8 @@ void send_one(self_ptr self, msg::publish_status m) {
   self->request(st.deps.objects, st.deps.write_timeout, std::move(write))
     .then([self, key, said](const msg::stored_object_ptr&) { on_written(self, key, said); },
           [self, m = std::move(m)](caf::error& e) mutable { on_failed(self, std::move(m), to_failure(e)); });
+  if (st.deps.wake)
+    st.deps.wake();
 }
 
 void pump(self_ptr self) {

@@ -15,6 +15,7 @@ struct status_writer_deps {
   /// JSON of a status (a codec's function).
   std::function<std::string(const repository_status&)> encode;
   std::string resource;
+  std::function<void()> wake; ///< called after each request to `objects`; may be empty
   std::size_t max_in_flight = 32;
   std::chrono::milliseconds write_timeout{10'000};
   std::chrono::milliseconds retry_initial{200};

@@ -40,9 +40,40 @@ auto open_or_set_aside(const std::filesystem::path& file, Open open, const char*
 
 constexpr const char* cache_damaged = "the package cache was damaged and moved aside; it is rebuilt from the remotes";
 
+/// Opens what objects come from and statuses go to, with the Secrets beside them.
+result<void> open_objects(adapters& out, const config::settings& settings) {
+  if (settings.kubernetes) {
+    auto kube = kubernetes::open(settings);
+    if (!kube)
+      return kube.error();
+    out.kube = std::move(*kube);
+    out.secrets = no_secrets();
+    return {};
+  }
+  const auto digest_key = out.data->secret_digest_key();
+  if (!digest_key)
+    return digest_key.error();
+  out.objects_file = settings.data_dir / "objects.db";
+  const auto open = [](const std::filesystem::path& file) { return store::open_object_store(file, wall_now); };
+  auto objects = open_or_set_aside(out.objects_file, open,
+                                   "the object store was damaged and moved aside; objects of files come back, those made by the CLI are lost");
+  if (!objects)
+    return objects.error();
+  out.objects = std::move(*objects);
+  const source::manifest_limits limits;
+  out.secrets = secrets::open_manifest_secrets({settings.manifests, limits}, out.secret_files);
+  if (!settings.manifests.empty())
+    out.manifests = source::open_manifest_directory(settings.manifests, limits, *digest_key);
+  return {};
+}
+
 } // namespace
 
-result<std::unique_ptr<store::object_store_reader>> adapters::read_objects() const { return store::open_object_store_reader(objects_file); }
+result<std::unique_ptr<store::object_store_reader>> adapters::read_objects() const {
+  if (kube)
+    return kube->open_reader();
+  return store::open_object_store_reader(objects_file);
+}
 result<std::unique_ptr<store::package_cache_reader>> adapters::read_cache() const { return store::open_package_cache_reader(cache_file); }
 
 result<void> adapters::set_cache_aside() const { return set_aside(cache_file, cache_damaged); }
@@ -64,16 +95,8 @@ result<adapters> open_adapters(const config::settings& settings) {
   if (!token)
     return token.error();
   out.token = std::move(*token);
-  const auto digest_key = out.data->secret_digest_key();
-  if (!digest_key)
-    return digest_key.error();
-  out.objects_file = settings.data_dir / "objects.db";
-  const auto open = [](const std::filesystem::path& file) { return store::open_object_store(file, wall_now); };
-  auto objects = open_or_set_aside(out.objects_file, open,
-                                   "the object store was damaged and moved aside; objects of files come back, those made by the CLI are lost");
-  if (!objects)
-    return objects.error();
-  out.objects = std::move(*objects);
+  if (auto opened = open_objects(out, settings); !opened)
+    return opened.error();
   out.cache_file = settings.data_dir / "packages.db";
   out.max_resource_bytes = settings.max_resource_bytes;
   auto cache = out.open_cache();
@@ -82,10 +105,6 @@ result<adapters> open_adapters(const config::settings& settings) {
   out.first_cache = std::move(*cache);
   out.git = git::make_git_client(limits_of(settings, settings.listing_timeout), limits_of(settings, settings.sync_deadline));
   out.listings = git::make_listing_engine(limits_of(settings, settings.listing_timeout), settings.max_connections);
-  const source::manifest_limits limits;
-  out.secrets = secrets::open_manifest_secrets({settings.manifests, limits}, out.secret_files);
-  if (!settings.manifests.empty())
-    out.manifests = source::open_manifest_directory(settings.manifests, limits, *digest_key);
   return out;
 }
 

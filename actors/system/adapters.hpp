@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/system/kubernetes.hpp"
 #include "adapters/git/git_client.hpp"
 #include "adapters/git/http_listing.hpp"
 #include "adapters/secrets/manifest_secrets.hpp"
@@ -22,9 +23,11 @@ struct adapters {
   std::shared_ptr<secrets::secret_files> secret_files = std::make_shared<secrets::secret_files>();
   std::shared_ptr<secrets::secret_source> secrets;
   std::shared_ptr<source::manifest_directory> manifests; ///< null without a directory
-  std::shared_ptr<store::object_store> objects;
+  std::optional<kubernetes> kube;               ///< instead of the object store
+  std::shared_ptr<store::object_store> objects; ///< null on Kubernetes
   std::unique_ptr<store::package_cache> first_cache; ///< for the cache writer, which opens later ones itself
 
+  /// The embedded store, or the API server.
   [[nodiscard]] result<std::unique_ptr<store::object_store_reader>> read_objects() const;
   [[nodiscard]] result<std::unique_ptr<store::package_cache_reader>> read_cache() const;
   /// The package cache for writing; one that is damaged, or was found so, is moved aside first, and the log says so.

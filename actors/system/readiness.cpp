@@ -7,6 +7,16 @@ void readiness::set_problems(std::vector<source::manifest_problem> problems) {
   problems_ = std::move(problems);
 }
 
+void readiness::set_source_problem(std::string why) {
+  const std::lock_guard lock{mutex_};
+  source_problem_ = std::move(why);
+}
+
+std::string readiness::source_problem() const {
+  const std::lock_guard lock{mutex_};
+  return source_problem_;
+}
+
 std::vector<source::manifest_problem> readiness::problems() const {
   const std::lock_guard lock{mutex_};
   return problems_;
@@ -14,11 +24,15 @@ std::vector<source::manifest_problem> readiness::problems() const {
 
 api::probe readiness::probe() const {
   api::probe p{listed_, "[+]settings ok\n"};
-  for (const auto& [name, health] : {std::pair{"object store", objects.get()}, std::pair{"package cache", cache.get()}}) {
+  for (const auto& [name, health] : {std::pair<std::string_view, const store_health*>{object_store_, objects.get()}, {"package cache", cache.get()}}) {
     const auto trouble = health->trouble();
-    p.text += trouble ? std::string{"[!]"} + name + ": the last write failed (" + std::string{to_string(*trouble)} + ")\n" : std::string{"[+]"} + name + " ok\n";
+    p.text.append(trouble ? "[!]" : "[+]").append(name).append(trouble ? ": the last write failed (" + std::string{to_string(*trouble)} + ")\n" : " ok\n");
   }
-  p.text += listed_ ? "[+]repositories ok\n" : "[-]repositories: the first list has not been applied yet\n";
+  const auto cause = source_problem();
+  if (!listed_)
+    p.text += "[-]repositories: the first list has not been applied yet" + (cause.empty() ? "" : ": " + cause) + "\n";
+  else
+    p.text += cause.empty() ? "[+]repositories ok\n" : "[!]repositories: as they were some time ago: " + cause + "\n";
   if (const auto all = problems(); !all.empty())
     p.text += "[!]manifests: " + std::to_string(all.size()) + " problems, the first: " + source::describe(all.front()) + "\n";
   return p;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 namespace veranda {
@@ -14,19 +15,26 @@ namespace veranda {
 /// What `/readyz` is made of, told by those who know. Thread safe.
 class readiness {
 public:
+  /// `object_store`: what statuses are written to.
+  explicit readiness(std::string object_store = "object store") : object_store_(std::move(object_store)) {}
   const std::shared_ptr<store_health> objects = std::make_shared<store_health>();
   const std::shared_ptr<store_health> cache = std::make_shared<store_health>();
 
   void first_list_applied() { listed_ = true; }
+  /// Why the objects cannot be followed now; empty when they are.
+  void set_source_problem(std::string why);
   void set_problems(std::vector<source::manifest_problem> problems);
   [[nodiscard]] std::vector<source::manifest_problem> problems() const;
   /// A line per check. Problems of manifests are named, but only those who wrote them can do something about them.
   [[nodiscard]] api::probe probe() const;
 
 private:
+  [[nodiscard]] std::string source_problem() const;
+  const std::string object_store_;
   std::atomic<bool> listed_{false};
   mutable std::mutex mutex_;
   std::vector<source::manifest_problem> problems_;
+  std::string source_problem_;
 };
 
 } // namespace veranda

@@ -5,6 +5,7 @@
 #include "actors/common/dump.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/http/http.hpp"
+#include "actors/kube/kube_writer.hpp"
 #include "actors/logic/ownership.hpp"
 #include "actors/object_store/object_store.hpp"
 #include "actors/status_writer/status_writer.hpp"
@@ -144,7 +145,10 @@ private:
   }
 
   void spawn_writers() {
-    object_store_ = system_->spawn<caf::detached>(object_store_writer, object_store_deps{env_, parts_.objects, committed(), ready_.objects});
+    if (parts_.kube)
+      object_store_ = system_->spawn<caf::detached>(kube_writer, kube_writer_deps{env_, parts_.kube->writer(), parts_.kube->known(), ready_.objects});
+    else
+      object_store_ = system_->spawn<caf::detached>(object_store_writer, object_store_deps{env_, parts_.objects, committed(), ready_.objects});
     cache_writer_deps cache;
     cache.env = env_;
     cache.open = [this]() -> result<std::unique_ptr<store::package_cache>> {
@@ -162,6 +166,8 @@ private:
     status.objects = object_store_;
     status.encode = codec::encode_status;
     status.resource = source::repositories_resource;
+    if (parts_.kube)
+      status.wake = [client = parts_.kube->writer()] { client->wake(); };
     status_ = system_->spawn(status_writer, std::move(status));
   }
 
@@ -253,16 +259,36 @@ private:
   }
 
   result<void> spawn_watcher() {
-    auto reader = open_objects();
-    if (!reader)
-      return reader.error();
+    watcher_deps deps{env_, nullptr, supervisor_};
+    if (parts_.kube) {
+      deps.problem = [this](const std::optional<failure>& why) { source_problem(why); };
+      deps.source = parts_.kube->open_source(env_.seed, deps.problem);
+      log::info("system", "Repository objects come from an API server", {{"server", parts_.kube->server()}, {"origin", parts_.kube->origin()}});
+    } else {
+      auto reader = open_objects();
+      if (!reader)
+        return reader.error();
+      deps.source = source::open_store_source(std::move(*reader));
+    }
     std::lock_guard lock{watcher_mutex_};
     if (stopping_)
       return {};
-    source_ = source::open_store_source(std::move(*reader));
-    watcher_ = system_->spawn<caf::detached>(watcher, watcher_deps{env_, source_, supervisor_});
+    source_ = deps.source;
+    watcher_ = system_->spawn<caf::detached>(watcher, std::move(deps));
     is_essential(watcher_, watcher_state::name);
     return {};
+  }
+
+  /// Says why objects cannot be followed, once for each reason, and when they can again. Called by the watcher's thread alone.
+  void source_problem(const std::optional<failure>& why) {
+    const auto text = why ? explain_source_problem(*why) : std::string{};
+    ready_.set_source_problem(text);
+    if (std::exchange(said_, text) == text)
+      return;
+    if (why)
+      log::warn(watcher_state::name, "Repository objects cannot be followed; trying again", {{"err", text}});
+    else
+      log::info(watcher_state::name, "Repository objects are followed again");
   }
 
   /// The deaths that end the process.
@@ -278,7 +304,7 @@ private:
     is_essential(supervisor_, supervisor_state::name);
     is_essential(cache_, cache_writer_state::name);
     is_essential(status_, status_writer_state::name);
-    is_essential(object_store_, object_store_state::name);
+    is_essential(object_store_, parts_.kube ? kube_writer_state::name : object_store_state::name);
     is_essential(pool_, worker_pool_state::name);
     is_essential(http_, http_state::name);
     if (follower_)
@@ -294,8 +320,13 @@ private:
     s.tls_key_file = settings_.tls_key.string();
     api::api_dependencies deps;
     deps.open_cache = [this] { return or_null(open_cache()); };
-    deps.open_objects = [this] { return or_null(open_objects()); };
-    deps.writer = make_object_writer(*system_, object_store_);
+    if (parts_.kube) {
+      deps.open_objects = refuse_object_reads;
+      deps.writer = refuse_object_writes();
+    } else {
+      deps.open_objects = [this] { return or_null(open_objects()); };
+      deps.writer = make_object_writer(*system_, object_store_);
+    }
     deps.livez = [] { return api::probe{true, "[+]ping ok\n"}; };
     deps.readyz = [this] { return ready_.probe(); };
     deps.metrics = [this] { return telemetry_->render(env_.wall_now()); };
@@ -366,7 +397,8 @@ private:
   adapters parts_;
   runtime_env env_;
   std::shared_ptr<metric_telemetry> telemetry_;
-  readiness ready_;
+  readiness ready_{settings_.kubernetes ? "API server" : "object store"};
+  std::string said_; ///< problem of the source
   std::shared_ptr<std::atomic<api::api_server*>> commit_target_ = std::make_shared<std::atomic<api::api_server*>>(nullptr);
   std::mutex watcher_mutex_;
   std::atomic<bool> stopping_{false};

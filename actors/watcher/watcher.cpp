@@ -23,6 +23,8 @@ result<void> list(watcher_state& st, self_ptr self) {
   if (!listed)
     return listed.error();
   st.position = listed->resource_version;
+  if (st.deps.problem)
+    st.deps.problem(std::nullopt);
   log::info(watcher_state::name, "listed Repository objects", {{"count", std::to_string(listed->items.size())}, {"resource_version", st.position}});
   self->send(st.deps.supervisor, msg::repositories_listed{std::make_shared<const std::vector<repository_object>>(std::move(listed->items))});
   return {};
@@ -56,7 +58,10 @@ void back_off(self_ptr self, const failure& why) {
   st.deps.env.telemetry->watch_restarted();
   const auto delay = why.code == ec::stale ? std::chrono::milliseconds{0}
                                            : std::min<std::chrono::milliseconds>(st.deps.backoff_max, st.deps.backoff_initial * (1LL << std::min(st.failures++, 10U)));
-  log::warn(watcher_state::name, "the watch of Repository objects ended; listing again", {{"err", describe(why)}, {"in", format_go_duration(delay)}});
+  if (st.deps.problem)
+    st.deps.problem(why);
+  else
+    log::warn(watcher_state::name, "the watch of Repository objects ended; listing again", {{"err", describe(why)}, {"in", format_go_duration(delay)}});
   self->delayed_send(self, delay, msg::continue_reading{});
 }
 

@@ -13,6 +13,8 @@ struct watcher_deps {
   std::chrono::milliseconds slice{250};
   std::chrono::milliseconds backoff_initial{1'000};
   std::chrono::milliseconds backoff_max{30'000};
+  /// Hears of every failure, and of every list that went well (nothing), in place of the log. May be empty.
+  std::function<void(const std::optional<failure>&)> problem = {};
 };
 
 struct watcher_state {

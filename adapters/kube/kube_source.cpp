@@ -4,6 +4,7 @@
 #include "adapters/kube/repository_events.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <set>
 
@@ -46,6 +47,7 @@ public:
     source::repository_list out;
     std::set<const collection_follower*> done;
     while (done.size() < followers_.size()) {
+      if (interrupted_) return failure{ec::cancelled, "the program ends", {}, {}, {}};
       if (steady::now() >= until) return said(failure{ec::timed_out, "the list of Repository objects did not end in time", repositories().name(), {}, {}});
       step();
       for (auto& f : followers_) {
@@ -68,9 +70,14 @@ public:
       hand_out(out);
       report();
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - steady::now());
-      if (!out.empty() || left.count() <= 0) return out;
+      if (!out.empty() || interrupted_ || left.count() <= 0) return out;
       client_->run_for(std::min(left, until_due()));
     }
+  }
+
+  void interrupt() override {
+    interrupted_ = true;
+    client_->wake();
   }
 
 private:
@@ -139,6 +146,7 @@ private:
   std::optional<failure> problem_;
   bool begun_ = false;
   bool listed_ = false;
+  std::atomic<bool> interrupted_{false};
 };
 
 } // namespace

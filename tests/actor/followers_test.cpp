@@ -109,6 +109,20 @@ BOOST_AUTO_TEST_CASE(a_good_answer_starts_the_waits_anew) {
   BOOST_TEST((take_calls() == names{"list"}));
 }
 
+BOOST_AUTO_TEST_CASE(somebody_else_may_speak_of_what_goes_wrong) {
+  names told;
+  source->lists.push_back(fails(ec::unavailable));
+  source->lists.push_back(source::repository_list{"1", {}});
+  source->polls.push_back(fails(ec::stale));
+  at_rest = [this] { return source->idle >= 20; };
+  watcher_deps deps{env, source, boss};
+  deps.problem = [&](const std::optional<failure>& why) { told.push_back(why ? std::string{to_string(why->code)} : "well"); };
+  spawn(watcher, std::move(deps));
+  quiet();
+  later(1s);
+  BOOST_TEST(told == (names{"unavailable", "well", "stale", "well"}), boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(a_failed_watch_loses_nothing) {
   source->lists.push_back(source::repository_list{"1", {}});
   source->polls.push_back(events{event(added, "a", "2")});

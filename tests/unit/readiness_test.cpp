@@ -53,3 +53,16 @@ BOOST_AUTO_TEST_CASE(broken_manifests_are_named_and_hold_up_nobody) {
   BOOST_TEST(r.probe().text.ends_with("[!]manifests: 2 problems, the first: a.yaml: document 1: is no YAML\n"));
   BOOST_TEST(r.problems().size() == 2U);
 }
+
+BOOST_AUTO_TEST_CASE(why_objects_cannot_be_followed_is_named) {
+  readiness r{"API server"};
+  r.set_source_problem("its CRD is not there");
+  expect(r, false, "[+]settings ok\n[+]API server ok\n[+]package cache ok\n[-]repositories: the first list has not been applied yet: its CRD is not there\n");
+  r.first_list_applied();
+  expect(r, true, "[+]settings ok\n[+]API server ok\n[+]package cache ok\n[!]repositories: as they were some time ago: its CRD is not there\n");
+  r.set_source_problem({});
+  expect(r, true, "[+]settings ok\n[+]API server ok\n[+]package cache ok\n[+]repositories ok\n");
+  const failure forbidden{ec::auth_rejected, "forbidden", {}, {}, {}};
+  r.objects->note(&forbidden);
+  expect(r, true, "[+]settings ok\n[!]API server: the last write failed (auth_rejected)\n[+]package cache ok\n[+]repositories ok\n");
+}

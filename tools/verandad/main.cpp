@@ -55,6 +55,7 @@ int exit_code_of(const veranda::failure& why) {
   switch (why.code) {
   case veranda::ec::conflict: return exit_in_use;
   case veranda::ec::invalid_spec:
+  case veranda::ec::not_found:
   case veranda::ec::unsupported: return exit_settings;
   default: return 1;
   }

@@ -1,0 +1,92 @@
+#include "actors/system/kubernetes.hpp"
+
+#include "adapters/kube/kube_source.hpp"
+#include "adapters/kube/object_reader.hpp"
+
+namespace veranda {
+
+namespace {
+
+failure elsewhere() {
+  return {ec::unsupported, "Repository objects are kept by the API server of the cluster: read and write them there, with kubectl", {}, {}, {}};
+}
+
+class refusing_reader final : public store::object_store_reader {
+public:
+  result<store::object_list> list(const std::string&, const std::string&) override { return elsewhere(); }
+  result<std::optional<store::stored_object>> get(const std::string&, const object_key&) override { return elsewhere(); }
+  result<std::vector<store::object_event>> events_after(const std::string&, std::int64_t, std::size_t) override { return elsewhere(); }
+  result<std::int64_t> wait_beyond(std::int64_t, std::chrono::milliseconds) override { return elsewhere(); }
+};
+
+class refusing_writer final : public api::object_writer {
+public:
+  result<store::stored_object> create(const std::string&, const std::string&) override { return elsewhere(); }
+  result<store::stored_object> update(const std::string&, const std::string&) override { return elsewhere(); }
+  result<store::stored_object> merge_patch(const std::string&, const object_key&, const std::string&) override { return elsewhere(); }
+  result<store::stored_object> remove(const std::string&, const object_key&) override { return elsewhere(); }
+};
+
+class anonymous_only final : public secrets::secret_source {
+public:
+  result<credentials> resolve(const std::string& ns, const std::string& name, const std::string&) override {
+    if (name.empty())
+      return credentials{};
+    return failure{ec::dependency_missing, "Secrets of the API server are not read by this version: only anonymous remotes can be synced",
+                   "Secret " + to_string(object_key{ns, name}), "spec.git.secretRef", {}};
+  }
+};
+
+} // namespace
+
+kubernetes::kubernetes(const config::settings& settings, kube::client_config config) : settings_(settings), config_(std::move(config)), writer_(open_client()) {}
+
+result<kubernetes> kubernetes::open(const config::settings& settings) {
+  kube::config_search search;
+  search.kubeconfig = settings.kubeconfig.string();
+  search.context = settings.kube_context;
+  auto config = kube::load_client_config(search);
+  if (!config)
+    return config.error();
+  return kubernetes{settings, std::move(*config)};
+}
+
+std::unique_ptr<kube::api_client> kubernetes::open_client() const {
+  kube::client_limits limits;
+  limits.user_agent = "verandad/" VERANDA_VERSION " (linux)";
+  limits.requests_per_second = settings_.kube_api_qps;
+  limits.burst = settings_.kube_api_burst;
+  return kube::open_api_client(config_, kube::open_credentials(config_), limits);
+}
+
+std::shared_ptr<source::repository_source> kubernetes::open_source(std::uint64_t seed, std::function<void(const std::optional<failure>&)> on_problem) const {
+  kube::kube_source_options options;
+  options.namespaces = settings_.namespaces;
+  options.label_selector = settings_.label_selector;
+  options.seed = seed;
+  options.on_problem = std::move(on_problem);
+  options.on_object = [known = known_](const api_object& object, bool gone) {
+    if (gone)
+      known->gone(object.key);
+    else
+      known->seen(object);
+  };
+  return kube::open_kube_source(open_client(), std::move(options));
+}
+
+std::unique_ptr<store::object_store_reader> kubernetes::open_reader() const {
+  return kube::open_object_reader(open_client(), {kube::repositories(), settings_.namespaces, settings_.label_selector});
+}
+
+std::string explain_source_problem(const failure& why) {
+  auto text = describe(why);
+  if (why.code == ec::auth_rejected)
+    text += "; grant list and watch on " + kube::repositories().name();
+  return text;
+}
+
+std::unique_ptr<store::object_store_reader> refuse_object_reads() { return std::make_unique<refusing_reader>(); }
+std::shared_ptr<api::object_writer> refuse_object_writes() { return std::make_shared<refusing_writer>(); }
+std::shared_ptr<secrets::secret_source> no_secrets() { return std::make_shared<anonymous_only>(); }
+
+} // namespace veranda

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "adapters/api/api_server.hpp"
+#include "adapters/kube/api_client.hpp"
+#include "adapters/kube/known_objects.hpp"
+#include "adapters/secrets/secret_source.hpp"
+#include "adapters/source/repository_source.hpp"
+#include "config/settings/settings.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace veranda {
+
+/// What a daemon on Kubernetes has instead of the embedded object store.
+class kubernetes {
+public:
+  /// Finds the configuration; speaks to nobody. `invalid_spec` or `not_found` naming what is wrong.
+  static result<kubernetes> open(const config::settings& settings);
+
+  /// The client of the writer, which drives it.
+  [[nodiscard]] const std::shared_ptr<kube::api_client>& writer() const noexcept { return writer_; }
+  [[nodiscard]] const std::shared_ptr<kube::known_objects>& known() const noexcept { return known_; }
+  /// `on_problem`: see `kube_source_options`.
+  [[nodiscard]] std::shared_ptr<source::repository_source> open_source(std::uint64_t seed, std::function<void(const std::optional<failure>&)> on_problem) const;
+  /// Reads the objects that are followed, anew with each call.
+  [[nodiscard]] std::unique_ptr<store::object_store_reader> open_reader() const;
+  /// Where the configuration came from, and the server: for the log.
+  [[nodiscard]] const std::string& origin() const noexcept { return config_.origin; }
+  [[nodiscard]] std::string server() const { return config_.cluster.server.text(); }
+
+private:
+  kubernetes(const config::settings& settings, kube::client_config config);
+  [[nodiscard]] std::unique_ptr<kube::api_client> open_client() const;
+
+  config::settings settings_;
+  kube::client_config config_;
+  std::shared_ptr<kube::api_client> writer_;
+  std::shared_ptr<kube::known_objects> known_ = std::make_shared<kube::known_objects>();
+};
+
+/// Why Repository objects cannot be followed, and what to do about it, in one line.
+[[nodiscard]] std::string explain_source_problem(const failure& why);
+
+// What our own API says of Repository objects on Kubernetes: to ask the API server.
+std::unique_ptr<store::object_store_reader> refuse_object_reads();
+std::shared_ptr<api::object_writer> refuse_object_writes();
+
+/// Anonymous remotes only: Secrets of the API server are not read.
+std::shared_ptr<secrets::secret_source> no_secrets();
+
+} // namespace veranda
