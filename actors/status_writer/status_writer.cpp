@@ -16,6 +16,39 @@ using self_ptr = status_writer_actor::stateful_pointer<status_writer_state>;
 
 void pump(self_ptr self);
 
+constexpr std::uint64_t release_held = 0; ///< epoch of the timer of `held`; the others begin at 1
+
+std::string ready_of(const repository_status& status) {
+  return status.conditions.empty() ? std::string{} : status.conditions.front().status + " " + status.conditions.front().reason;
+}
+
+/// What does not lie in the status itself, nor in the store as a whole.
+bool is_of_the_object(ec code) { return code == ec::auth_rejected || code == ec::unsupported || code == ec::throttled; }
+
+void put_in_line(status_writer_state& st, msg::publish_status m) {
+  const auto last = st.last_sent.find(m.key);
+  const bool transition = last == st.last_sent.end() || last->second.ready != ready_of(m.status);
+  const auto waiting = st.waiting.find(m.key);
+  const bool refresh_waits = waiting != st.waiting.end() && last != st.last_sent.end() && last->second.ready == ready_of(waiting->second.status);
+  if (waiting == st.waiting.end() || (transition && refresh_waits))
+    (transition ? st.transitions : st.refreshes).push_back(m.key);
+  auto key = m.key;
+  st.waiting.insert_or_assign(std::move(key), std::move(m));
+}
+
+/// Keeps a status that its object does not take now.
+void hold(self_ptr self, msg::publish_status m, const failure& why) {
+  auto& st = self->state;
+  st.cell->set_last_error(describe(why));
+  auto key = m.key;
+  if (st.waiting.contains(key))
+    return;
+  if (const auto [at, first] = st.held.insert_or_assign(std::move(key), std::move(m)); st.refused.insert(at->first).second)
+    log::warn(kind, "a status is refused; it is tried again now and then", {{"key", to_string(at->first)}, {"err", describe(why)}});
+  if (!std::exchange(st.release_armed, true))
+    self->delayed_send(self, st.deps.retry_max, msg::status_retry_due{release_held});
+}
+
 void answer_flushes(status_writer_state& st) {
   if (!st.waiting.empty() || !st.in_flight.empty())
     return;
@@ -24,11 +57,12 @@ void answer_flushes(status_writer_state& st) {
   st.flushes.clear();
 }
 
-void on_written(self_ptr self, const object_key& key, const std::string& sent) {
+void on_written(self_ptr self, const object_key& key, status_writer_state::said sent) {
   auto& st = self->state;
   st.failures = 0;
   st.in_flight.erase(key);
-  st.last_sent[key] = sent;
+  st.refused.erase(key);
+  st.last_sent[key] = std::move(sent);
   st.deps.env.telemetry->status_written(true);
   pump(self);
 }
@@ -46,62 +80,83 @@ void on_failed(self_ptr self, msg::publish_status m, const failure& why) {
   auto& st = self->state;
   st.in_flight.erase(m.key);
   st.deps.env.telemetry->status_written(false);
+  if (is_of_the_object(why.code)) {
+    st.last_sent.erase(m.key);
+    hold(self, std::move(m), why);
+    pump(self);
+    return;
+  }
   const auto cls = class_of(why.code);
   if (cls == error_class::needs_change && why.code != ec::not_found) // this status will not do; the next one may
     log::warn(kind, "a status was refused", {{"key", to_string(m.key)}, {"err", describe(why)}});
   if (cls == error_class::needs_change || why.code == ec::conflict) { // gone or made anew: then its new actor speaks for it
     st.last_sent.erase(m.key);
+    st.refused.erase(m.key);
     pump(self);
     return;
   }
   if (st.failures == 0)
     log::warn(kind, "a status could not be written; it is tried again", {{"key", to_string(m.key)}, {"err", describe(why)}});
   st.cell->set_last_error(describe(why));
-  if (!st.waiting.contains(m.key)) {
-    st.order.push_back(m.key);
-    st.waiting.emplace(m.key, std::move(m));
-  }
+  if (!st.waiting.contains(m.key))
+    put_in_line(st, std::move(m));
   back_off(self);
 }
 
 void send_one(self_ptr self, msg::publish_status m) {
   auto& st = self->state;
   auto json = st.deps.encode(m.status);
-  const auto said = m.uid + json;
-  if (auto last = st.last_sent.find(m.key); last != st.last_sent.end() && last->second == said)
+  status_writer_state::said said{m.uid + json, ready_of(m.status)};
+  if (auto last = st.last_sent.find(m.key); last != st.last_sent.end() && last->second.text == said.text)
     return;
   st.in_flight.insert(m.key);
   const auto key = m.key;
   msg::write_object write{msg::object_operation::update_status, st.deps.resource, key, m.uid, json};
   self->request(st.deps.objects, st.deps.write_timeout, std::move(write))
-    .then([self, key, said](const msg::stored_object_ptr&) { on_written(self, key, said); },
+    .then([self, key, said = std::move(said)](const msg::stored_object_ptr&) { on_written(self, key, said); },
           [self, m = std::move(m)](caf::error& e) mutable { on_failed(self, std::move(m), to_failure(e)); });
   if (st.deps.wake)
     st.deps.wake();
 }
 
-void pump(self_ptr self) {
+/// Sends what may be sent now.
+void send_from(self_ptr self, std::deque<object_key>& line) {
   auto& st = self->state;
-  for (std::size_t looked = 0, count = st.order.size(); !st.backing_off && looked < count && st.in_flight.size() < st.deps.max_in_flight; ++looked) {
-    auto key = st.order.front();
-    st.order.pop_front();
+  for (std::size_t looked = 0, count = line.size(); !st.backing_off && looked < count && st.in_flight.size() < st.deps.max_in_flight; ++looked) {
+    auto key = std::move(line.front());
+    line.pop_front();
+    if (!st.waiting.contains(key)) // sent from the other line
+      continue;
     if (st.in_flight.contains(key)) { // one write per repository at a time keeps them in order
-      st.order.push_back(key);
+      line.push_back(std::move(key));
       continue;
     }
     auto node = st.waiting.extract(key);
     send_one(self, std::move(node.mapped()));
   }
+}
+
+void pump(self_ptr self) {
+  auto& st = self->state;
+  send_from(self, st.transitions);
+  send_from(self, st.refreshes);
   st.cell->set_in_flight(static_cast<std::uint32_t>(st.in_flight.size()));
   st.cell->set_detail("waiting", std::to_string(st.waiting.size()));
+  st.cell->set_detail("held", std::to_string(st.held.size()));
   answer_flushes(st);
 }
 
 void enqueue(self_ptr self, const msg::publish_status& m) {
+  self->state.held.erase(m.key); // this one is newer
+  put_in_line(self->state, m);
+  pump(self);
+}
+
+void release(self_ptr self) {
   auto& st = self->state;
-  auto [at, inserted] = st.waiting.insert_or_assign(m.key, m);
-  if (inserted)
-    st.order.push_back(at->first);
+  st.release_armed = false;
+  for (auto& [key, m] : std::exchange(st.held, {}))
+    put_in_line(st, std::move(m));
   pump(self);
 }
 
@@ -126,9 +181,13 @@ status_writer_actor::behavior_type status_writer(self_ptr self, status_writer_de
     },
     [self](const msg::status_retry_due& m) {
       auto& st = self->state;
-      if (m.epoch != st.retry_epoch)
+      if (m.epoch != release_held && m.epoch != st.retry_epoch)
         return;
       const handling h{*st.cell, "status_retry_due", self->mailbox().size()};
+      if (m.epoch == release_held) {
+        release(self);
+        return;
+      }
       st.backing_off = false;
       pump(self);
     },

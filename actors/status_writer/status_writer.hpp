@@ -27,17 +27,27 @@ struct status_writer_state {
   status_writer_deps deps;
   cell_ptr cell;
   std::map<object_key, msg::publish_status> waiting; ///< the newest per repository
-  std::deque<object_key> order;                      ///< of `waiting`, oldest first
+  std::deque<object_key> transitions;                ///< of `waiting`, oldest first: those whose Ready condition becomes another
+  std::deque<object_key> refreshes;                  ///< the others; a key may be in both, and stay behind when it does not wait any more
+  std::map<object_key, msg::publish_status> held;    ///< refused for a reason that is not in the status: tried again now and then
   std::set<object_key> in_flight;
-  std::map<object_key, std::string> last_sent; ///< uid and status last accepted, per repository
+  std::set<object_key> refused; ///< held at least once since they were last written: said already
+  struct said {
+    std::string text;  ///< uid and status
+    std::string ready; ///< status and reason of the Ready condition
+  };
+  std::map<object_key, said> last_sent; ///< last accepted, per repository
   std::vector<caf::typed_response_promise<bool>> flushes;
   unsigned failures = 0; ///< in a row
   std::uint64_t retry_epoch = 0;
   bool backing_off = false;
+  bool release_armed = false; ///< of `held`
 };
 
-/// Writes statuses (`status_writer_actor`): coalesced per repository, transitions kept in order of arrival, at most `max_in_flight` under way, nothing written that was already
-/// said. A failed write is logged once per streak, retried with backoff, and replaced by a newer status of the same repository.
+/// Writes statuses (`status_writer_actor`): coalesced per repository, transitions of Ready before mere refreshes, each kept in order of arrival, at most
+/// `max_in_flight` under way, nothing written that was already said. A failed write is logged once per streak, retried with backoff, and replaced by a newer
+/// status of the same repository. One that only its own object's state forbids (rights, a definition without status, others who never stop writing it) is
+/// held, and tried again every `retry_max`, so that it holds up nobody.
 status_writer_actor::behavior_type status_writer(status_writer_actor::stateful_pointer<status_writer_state> self, status_writer_deps deps);
 
 } // namespace veranda

@@ -29,6 +29,12 @@ struct writer : house {
     s.package_count = count;
     tell(status_actor, msg::publish_status{key(name), "uid-" + name, s, {}});
   }
+  void publish_as(const std::string& name, const std::string& reason, std::int64_t count) {
+    repository_status s;
+    s.package_count = count;
+    s.conditions.push_back({"Ready", reason == "Ready" ? "True" : "False", reason, {}, {}, 0});
+    tell(status_actor, msg::publish_status{key(name), "uid-" + name, s, {}});
+  }
   /// What was written, `a=1`.
   names written() {
     names out;
@@ -113,6 +119,49 @@ BOOST_AUTO_TEST_CASE(a_failed_one_is_tried_again_with_growing_waits) {
   BOOST_TEST(objects->statuses[key("a")] == "1");
   publish("b", 1); // and the waits begin anew
   BOOST_TEST(objects->statuses[key("b")] == "1");
+}
+
+BOOST_AUTO_TEST_CASE(one_that_its_object_does_not_take_holds_up_nobody) {
+  objects->fail = [](const msg::write_object& w) { return w.key.name == "a" ? std::optional{failure{ec::auth_rejected, "forbidden", {}, {}, {}}} : std::nullopt; };
+  publish("a", 1);
+  publish("b", 1);
+  BOOST_TEST((written() == names{"a=1", "b=1"})); // at once
+  advance(29s);
+  BOOST_TEST(written().size() == 2U);
+  advance(2s);
+  BOOST_TEST(written().size() == 3U);
+  BOOST_TEST((**flush()).ok()); // nothing that can be written waits
+  publish("a", 2);
+  BOOST_TEST(written().back() == "a=2");
+  objects->fail = nullptr;
+  advance(31s);
+  BOOST_TEST(objects->statuses[key("a")] == "2");
+  const auto all = written().size();
+  advance(10min);
+  BOOST_TEST(written().size() == all);
+}
+
+BOOST_AUTO_TEST_CASE(a_newer_one_takes_the_place_of_one_that_is_held) {
+  objects->fail = [](const msg::write_object& w) { return w.json == "1" ? std::optional{failure{ec::throttled, "others keep writing", {}, {}, {}}} : std::nullopt; };
+  publish("a", 1);
+  publish("a", 2);
+  advance(2min);
+  BOOST_TEST((written() == names{"a=1", "a=2"}));
+}
+
+BOOST_AUTO_TEST_CASE(a_transition_passes_refreshes) {
+  for (const auto* name : {"a", "b", "c", "d"})
+    publish_as(name, "Ready", 1);
+  objects->hold = true;
+  publish_as("a", "Ready", 2);
+  publish_as("b", "Ready", 2); // two under way: the others wait
+  publish_as("c", "Ready", 2);
+  publish_as("d", "Ready", 2);
+  publish_as("d", "Error", 3); // it waited as a refresh
+  objects->writes.clear();
+  objects->release();
+  settle();
+  BOOST_TEST(written() == (names{"a=2", "b=2", "d=3", "c=2"}), boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(many_that_fail_together_count_as_one_failure) {
