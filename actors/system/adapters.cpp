@@ -15,6 +15,8 @@ git::transport_limits limits_of(const config::settings& s, std::chrono::millisec
   limits.connect_timeout = s.connect_timeout;
   limits.total_timeout = total;
   limits.max_pack_bytes = s.max_pack_bytes;
+  limits.max_pack_objects = s.max_pack_objects;
+  limits.max_object_memory = s.max_object_memory;
   limits.allow_plaintext_credentials = s.allow_plaintext_credentials;
   return limits;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <git2.h>
 #include <git2/sys/odb_backend.h>
+#include <limits>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@ constexpr std::string_view lock_file = "veranda-lock";
 constexpr std::string_view gone_mark = ".gone-";
 constexpr std::string_view index_file = "veranda-index";
 constexpr std::string_view bare_config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+constexpr std::uint64_t little_memory = 64U << 20U;
 constexpr std::string_view default_head = "refs/heads/main";
 
 git_oid to_git(const oid& id) {
@@ -35,6 +37,13 @@ git_oid to_git(const oid& id) {
 }
 
 failure missing(const oid& id) { return {ec::not_found, "object " + id.hex() + " is missing from the mirror; it is fetched again", {}, {}, {}}; }
+
+failure too_large(const oid& id, std::uint64_t max_bytes) {
+  return {ec::too_large, "object " + id.hex() + " is larger than " + std::to_string(max_bytes) + " bytes", {}, {}, {}};
+}
+
+/// An object, the object it is a difference from, and the difference.
+std::uint64_t three_times(std::uint64_t bytes) { return 3 * std::min(bytes, std::numeric_limits<std::uint64_t>::max() / 3); }
 
 result<logic::git_object_type> type_of(git_object_t type) {
   if (type < GIT_OBJECT_COMMIT || type > GIT_OBJECT_TAG) return failure{ec::corrupt_cache, "an object of the mirror has an unknown type", {}, {}, {}};
@@ -73,9 +82,9 @@ result<mirror_lock> mirror_lock::take(const fs::path& dir) {
   return out;
 }
 
-result<std::unique_ptr<disk_mirror>> disk_mirror::open(const fs::path& dir, const std::string& identity) {
+result<std::unique_ptr<disk_mirror>> disk_mirror::open(const fs::path& dir, const std::string& identity, std::uint64_t max_object_memory) {
   ensure_libgit2();
-  std::unique_ptr<disk_mirror> out{new disk_mirror{fs::absolute(dir)}};
+  std::unique_ptr<disk_mirror> out{new disk_mirror{fs::absolute(dir), max_object_memory}};
   auto& m = *out;
   if (auto done = m.check_identity(identity); !done) return std::move(done).error();
   std::error_code error;
@@ -213,19 +222,35 @@ result<logic::git_object_header> disk_mirror::header(const oid& id) {
   return logic::git_object_header{*known, size};
 }
 
+/// Most objects need little: only one that does not is looked at before more is spent on it.
 result<logic::git_object> disk_mirror::read(const oid& id, std::uint64_t max_bytes) {
+  bool exceeded = false;
+  const auto enough = three_times(max_bytes);
+  auto object = read_within(std::max(little_memory, enough), id, max_bytes, exceeded);
+  if (!exceeded) return object;
+  auto known = header(id);
+  if (!known) return std::move(known).error();
+  if (known->size_bytes > max_bytes) return too_large(id, max_bytes);
+  exceeded = false;
+  const auto most = std::max(max_object_memory_, enough);
+  object = read_within(most, id, max_bytes, exceeded);
+  if (!exceeded) return object;
+  return failure{ec::too_large, "object " + id.hex() + " is stored as a difference and needs more than " + std::to_string(most) + " bytes of memory to be made; raise --max-object-memory", {}, {}, {}};
+}
+
+result<logic::git_object> disk_mirror::read_within(std::uint64_t memory, const oid& id, std::uint64_t max_bytes, bool& exceeded) {
   const auto raw = to_git(id);
-  const memory_bound bound{std::max(object_memory_bytes, 3 * max_bytes)};
-  const auto too_large = [&] { return failure{ec::too_large, "object " + id.hex() + " is larger than " + std::to_string(max_bytes) + " bytes", {}, {}, {}}; };
+  const memory_bound bound{memory};
   git_odb_object* read = nullptr;
   const int code = git_odb_read(&read, odb_.get(), &raw);
   if (code == GIT_ENOTFOUND) return missing(id);
-  if (code < 0) return bound.exceeded() ? too_large() : libgit2_failure(code, "reading object " + id.hex(), ec::corrupt_cache);
+  exceeded = code < 0 && bound.exceeded();
+  if (code < 0) return libgit2_failure(code, "reading object " + id.hex(), ec::corrupt_cache);
   const std::unique_ptr<git_odb_object, odb_object_deleter> object{read};
   auto known = type_of(git_odb_object_type(read));
   if (!known) return std::move(known).error();
   const auto size = git_odb_object_size(read);
-  if (size > max_bytes) return too_large();
+  if (size > max_bytes) return too_large(id, max_bytes);
   logic::git_object out{*known, std::string(static_cast<const char*>(git_odb_object_data(read)), size)};
   hasher_.update(object_head(out));
   hasher_.update(out.data);
@@ -240,9 +265,9 @@ std::string disk_mirror::load_index() {
 
 result<void> disk_mirror::save_index(std::string_view image) { return replace_file(dir_ / index_file, image, durability::eventual); }
 
-result<std::unique_ptr<mirror>> open_mirror(const fs::path& dir, const std::string& identity) {
+result<std::unique_ptr<mirror>> open_mirror(const fs::path& dir, const std::string& identity, std::uint64_t max_object_memory) {
   try {
-    auto opened = disk_mirror::open(dir, identity);
+    auto opened = disk_mirror::open(dir, identity, max_object_memory);
     if (!opened) return std::move(opened).error();
     return std::unique_ptr<mirror>{*std::move(opened)};
   } catch (const fs::filesystem_error& e) {

@@ -35,7 +35,8 @@ private:
 /// The real mirror. `fetch` brings it forward through the functions that `mirror` does not have.
 class disk_mirror final : public mirror, private logic::object_reader {
 public:
-  static result<std::unique_ptr<disk_mirror>> open(const std::filesystem::path& dir, const std::string& identity);
+  static result<std::unique_ptr<disk_mirror>> open(const std::filesystem::path& dir, const std::string& identity,
+                                                   std::uint64_t max_object_memory = transport_limits{}.max_object_memory);
 
   ref_table_ptr refs() const override { return refs_; }
   logic::object_reader& objects() override { return *this; }
@@ -55,9 +56,10 @@ public:
   void replace_refs(const ref_table& table);
 
 private:
-  explicit disk_mirror(std::filesystem::path dir) : dir_(std::move(dir)) {}
+  disk_mirror(std::filesystem::path dir, std::uint64_t max_object_memory) : dir_(std::move(dir)), max_object_memory_(max_object_memory) {}
   result<logic::git_object> read(const oid& id, std::uint64_t max_bytes) override;
   result<logic::git_object_header> header(const oid& id) override;
+  result<logic::git_object> read_within(std::uint64_t memory, const oid& id, std::uint64_t max_bytes, bool& exceeded);
   result<void> create(const std::string& identity);
   result<void> check_identity(const std::string& identity);
   void start_writing(ref_table_ptr table, bool refs_changed, std::string head);
@@ -66,6 +68,7 @@ private:
   void count_packs();
 
   std::filesystem::path dir_;
+  std::uint64_t max_object_memory_;
   mirror_lock lock_; ///< given up last
   ref_table_ptr refs_;
   odb_ptr odb_;

@@ -10,7 +10,7 @@ public:
       : listing_limits_(listing), fetch_limits_(fetching) {}
 
   result<std::unique_ptr<mirror>> open_mirror(const std::filesystem::path& dir, const std::string& identity) override {
-    return git::open_mirror(dir, identity);
+    return git::open_mirror(dir, identity, fetch_limits_.max_object_memory);
   }
   result<void> remove_mirror(const std::filesystem::path& dir) override { return git::remove_mirror(dir); }
   result<listing> list_refs(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,

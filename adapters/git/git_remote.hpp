@@ -22,6 +22,7 @@ struct transport_limits {
   std::uint64_t max_refs = 1'000'000;
   std::uint64_t max_pack_bytes = 8ULL << 30U;
   std::uint64_t max_pack_objects = 10'000'000; ///< indexing keeps some 200 bytes of each
+  std::uint64_t max_object_memory = 1ULL << 30U; ///< for one object while it is made: itself, what it is a difference from, and the difference
   int max_redirects = 5;
   bool allow_plaintext_credentials = false; ///< credentials over http://
   std::string user_agent = "git/2.39 (veranda)";
@@ -58,8 +59,9 @@ public:
 
 /// Opens or creates the mirror of `url` at `dir`. Temporary packs and locks of a dead process are removed. A directory that holds another
 /// identity fails with `conflict`; an unreadable object database with `corrupt_cache` (the caller removes it and
-/// starts anew), one that another user has open, here or in another process, with `unavailable`.
-result<std::unique_ptr<mirror>> open_mirror(const std::filesystem::path& dir, const std::string& identity);
+/// starts anew), one that another user has open, here or in another process, with `unavailable`. `max_object_memory`: see `transport_limits`.
+result<std::unique_ptr<mirror>> open_mirror(const std::filesystem::path& dir, const std::string& identity,
+                                            std::uint64_t max_object_memory = transport_limits{}.max_object_memory);
 /// Removes a mirror and everything in it: at once under its name, then what `<name>.gone-<n>` holds. `unavailable` while somebody has it open.
 result<void> remove_mirror(const std::filesystem::path& dir);
 

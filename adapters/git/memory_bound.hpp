@@ -4,9 +4,6 @@
 
 namespace veranda::git {
 
-/// What one object may need of memory while it is made: itself, the object it is a difference from, and the difference.
-inline constexpr std::uint64_t object_memory_bytes = 256U << 20U;
-
 /// While one lives, libgit2 gets at most so many bytes more on this thread, in pieces of 64 KiB and above: smaller ones are its own books. It asks for an
 /// object's memory before it inflates the first byte, so that an object which a few bytes claim to be huge costs nothing. Takes the place of a bound that
 /// is there already, for as long as it lives.

@@ -37,7 +37,7 @@ pack_writer::~pack_writer() = default;
 result<void> pack_writer::append(std::string_view bytes) {
   bytes_ += bytes.size();
   if (bytes_ > limits_.max_pack_bytes)
-    return failure{ec::too_large, "the pack is larger than the " + std::to_string(limits_.max_pack_bytes) + " bytes allowed; raise the limit to read this repository", {}, {}, {}};
+    return failure{ec::too_large, "the pack is larger than the " + std::to_string(limits_.max_pack_bytes) + " bytes allowed; raise --max-pack-bytes", {}, {}, {}};
   pending_.append(bytes);
   return pending_.size() >= append_bytes ? flush() : result<void>{};
 }
@@ -47,7 +47,7 @@ result<void> pack_writer::begin() {
   std::uint64_t objects = 0;
   for (std::size_t at = 8; at < std::min(pending_.size(), head_bytes); ++at) objects = objects << 8U | static_cast<unsigned char>(pending_[at]);
   if (objects > limits_.max_pack_objects)
-    return failure{ec::too_large, "the pack holds more than the " + std::to_string(limits_.max_pack_objects) + " objects allowed", {}, {}, {}};
+    return failure{ec::too_large, "the pack holds more than the " + std::to_string(limits_.max_pack_objects) + " objects allowed; raise --max-pack-objects", {}, {}, {}};
   git_indexer_options options = GIT_INDEXER_OPTIONS_INIT;
   options.progress_cb = &state::on_progress;
   options.progress_cb_payload = state_.get();
@@ -82,15 +82,17 @@ result<void> pack_writer::commit(const cancel_token& cancel) {
   if (s.indexer == nullptr) return failure{ec::unavailable, "the server sent no pack", {}, {}, {}};
   if (s.stats.total_objects == 0) return {};
   s.cancel = &cancel;
-  const memory_bound bound{object_memory_bytes};
+  const memory_bound bound{limits_.max_object_memory};
   if (const int code = git_indexer_commit(s.indexer, &s.stats); code < 0) {
     if (bound.exceeded())
       return failure{ec::too_large,
-                     "the pack holds an object, stored as a difference, that needs more than " + std::to_string(object_memory_bytes >> 20U) +
-                       " MiB of memory to be made; remove such large files from the repository's history",
+                     "the pack holds an object, stored as a difference, that needs more than " + std::to_string(limits_.max_object_memory) +
+                       " bytes of memory to be made; raise --max-object-memory, or remove such large files from the repository's history",
                      {}, {}, {}};
     if (cancel.expired()) return failure{cancel.reason(), "indexing the received pack was stopped", {}, {}, {}};
-    return libgit2_failure(code, "completing the received pack", ec::checksum_mismatch);
+    auto f = libgit2_failure(code, "completing the received pack", ec::checksum_mismatch);
+    if (f.code == ec::not_found) f.code = ec::checksum_mismatch; // no such base: not here, where it was said to be, nor in the pack
+    return f;
   }
   objects_ = s.stats.total_objects;
   if (progress_) progress_(bytes_, objects_);

@@ -17,7 +17,7 @@ public:
 
   /// Takes the next bytes of the pack. Failures: `too_large`, `checksum_mismatch` (damaged pack), `unavailable` (disk).
   result<void> append(std::string_view bytes);
-  /// Completes the pack: deltas resolved, index written, its objects there to be read. A delta whose base the mirror lacks is `not_found`. An empty pack leaves nothing.
+  /// Completes the pack: deltas resolved, index written, its objects there to be read. A delta whose base the mirror lacks, or has damaged, is `checksum_mismatch`. An empty pack leaves nothing.
   result<void> commit(const cancel_token& cancel);
   [[nodiscard]] std::uint64_t objects() const noexcept { return objects_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }

@@ -254,6 +254,12 @@ std::vector<setting> make_table() {
       count("max-queued-syncs", "Syncs that may wait for a worker.", &settings::max_queued_syncs, 1, 10'000'000),
       count("max-connections", "Connections kept for listing refs.", &settings::max_connections, 1, 10'000),
       bytes("max-pack-bytes", "Largest pack that is accepted from a remote.", &settings::max_pack_bytes, 1ULL << 20U, 1ULL << 40U),
+      count("max-pack-objects", "Most objects that a pack from a remote may hold. Indexing them takes some 200 bytes of memory each.", &settings::max_pack_objects, 1000,
+            4'000'000'000),
+      bytes("max-object-memory",
+            "Most memory that one git object may take while it is made of the differences it is stored as. A remote's history that has large files in many versions needs "
+            "three times the size of the largest.",
+            &settings::max_object_memory, 16ULL << 20U, 1ULL << 40U),
       bytes("max-resource-bytes", "Largest file of a package whose content is kept; larger ones are named as omitted.", &settings::max_resource_bytes, 1ULL << 10U,
             1ULL << 30U),
       flag("allow-local", "Accept local paths and file:// URLs as remotes.", &settings::allow_local),

@@ -42,6 +42,8 @@ struct settings {
   std::uint32_t max_queued_syncs = 100'000;
   std::uint32_t max_connections = 64; ///< listing connections
   std::uint64_t max_pack_bytes = 8ULL << 30U;
+  std::uint64_t max_pack_objects = 10'000'000;
+  std::uint64_t max_object_memory = 1ULL << 30U; ///< bytes
   std::uint64_t max_resource_bytes = 8ULL << 20U;
   bool allow_local = true;                  ///< local paths as remotes; with `kubernetes` false unless it was asked for
   bool allow_plaintext_credentials = false; ///< credentials over http://

@@ -6,6 +6,7 @@
 #include "tests/support/git_repository.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <limits>
 #include <map>
 #include <sstream>
 #include <sys/resource.h>
@@ -56,8 +57,11 @@ struct setup {
   std::unique_ptr<disk_mirror> mirror;
   const std::uint64_t before = peak_bytes();
 
-  setup() {
-    auto opened = disk_mirror::open(scratch / "mirror", "id");
+  setup() { open_with(256U << 20U); }
+  void open_with(std::uint64_t max_object_memory) {
+    limits.max_object_memory = max_object_memory;
+    mirror.reset();
+    auto opened = disk_mirror::open(scratch / "mirror", "id", max_object_memory);
     BOOST_REQUIRE(opened);
     mirror = *std::move(opened);
   }
@@ -135,10 +139,39 @@ BOOST_FIXTURE_TEST_CASE(a_difference_that_grows_is_refused, setup) {
     const auto taken = take(pack);
     BOOST_TEST_REQUIRE(!taken.ok(), pack);
     BOOST_TEST((taken.error().code == ec::too_large), describe(taken.error()));
-    BOOST_TEST(taken.error().what.find("256 MiB") != std::string::npos);
+    BOOST_TEST(taken.error().what.find("more than 268435456 bytes of memory to be made; raise --max-object-memory") != std::string::npos);
     BOOST_TEST(files() == files_before); // no debris
     BOOST_TEST(mirror->pack_count() == packs_before);
   }
   BOOST_TEST(take("plain.pack").ok());
   check_peak();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_history_of_large_files_is_read_once_the_limit_is_raised, setup) {
+  const auto refused = [](const failure& f) {
+    BOOST_TEST((f.code == ec::too_large), describe(f));
+    BOOST_TEST(f.what.find("--max-object-memory") != std::string::npos, f.what);
+  };
+  open_with(64U << 20U);
+  const auto taken = take("history.pack");
+  BOOST_TEST_REQUIRE(!taken.ok());
+  refused(taken.error());
+  open_with(256U << 20U);
+  BOOST_REQUIRE(take("history.pack"));
+  const auto read = mirror->objects().read(ids.at("small"), 16U << 20U); // small, though not in memory
+  BOOST_TEST_REQUIRE(read.ok(), (read ? "" : describe(read.error())));
+  BOOST_TEST((read->data == std::string(100, '\0')));
+  open_with(64U << 20U);
+  const auto unread = mirror->objects().read(ids.at("small"), 16U << 20U);
+  BOOST_TEST_REQUIRE(!unread.ok());
+  refused(unread.error());
+  BOOST_TEST(mirror->objects().read(ids.at("small"), std::numeric_limits<std::uint64_t>::max()).ok()); // who allows any size allows its memory
+  check_peak();
+}
+
+BOOST_FIXTURE_TEST_CASE(the_number_of_objects_is_a_limit_with_a_name, setup) {
+  limits.max_pack_objects = 1;
+  const auto taken = take("plain.pack");
+  BOOST_TEST_REQUIRE(!taken.ok());
+  BOOST_TEST(taken.error().what.find("--max-pack-objects") != std::string::npos, taken.error().what);
 }

@@ -1,6 +1,6 @@
 """Writes packs of objects that inflate to far more than they take: DIRECTORY/objects.pack (whole objects), DIRECTORY/delta.pack (a difference that
-copies its base over and over), DIRECTORY/thin.pack (a difference from a huge object that is in the first one) and DIRECTORY/plain.pack (a difference of
-ordinary size). Prints `name id` of the objects of the first one."""
+copies its base over and over), DIRECTORY/thin.pack (a difference from a huge object that is in the first one), DIRECTORY/plain.pack (a difference of
+ordinary size) and DIRECTORY/history.pack (a small difference from an object of 80 MiB). Prints `name id` of the objects of the first and the last one."""
 import hashlib
 import struct
 import sys
@@ -100,6 +100,14 @@ def objects(path):
     return ids
 
 
+def history(path):
+    pack = Pack()
+    base = pack.add(BLOB, b"", 80 * MIB)
+    pack.add_start_of(base, 80 * MIB, 100)
+    pack.write(path)
+    return hashlib.sha1(b"blob 100\0" + bytes(100)).digest()
+
+
 def delta(path, base_bytes, copies):
     pack = Pack()
     pack.add(BLOB, b"", base_bytes)
@@ -110,6 +118,7 @@ def delta(path, base_bytes, copies):
 if __name__ == "__main__":
     folder = sys.argv[1]
     identities = objects(folder + "/objects.pack")
+    identities["small"] = history(folder + "/history.pack")
     for name, identity in identities.items():
         print(name, identity.hex())
     thin = Pack()

@@ -78,7 +78,7 @@ BOOST_AUTO_TEST_CASE(data_directory_follows_the_environment) {
 
 BOOST_AUTO_TEST_CASE(every_kind_of_value) {
   const auto s = valid({"--manifests", "m", "--listen=[::1]:0", "--once", "--allow-local=false", "--repo-sync-frequency", "1h30m", "--health-check-frequency=0",
-                        "--time-zone", "Europe/Berlin", "--max-pack-bytes=2Gi", "--max-resource-bytes", "4096", "--log-format=json", "--log-level", "debug",
+                        "--time-zone", "Europe/Berlin", "--max-pack-bytes=2Gi", "--max-pack-objects=2000", "--max-object-memory=2Gi", "--max-resource-bytes", "4096", "--log-format=json", "--log-level", "debug",
                         "--max-concurrent-syncs", "16"});
   BOOST_TEST(s.manifests == "m");
   BOOST_TEST(s.listen_address == "::1");
@@ -89,6 +89,8 @@ BOOST_AUTO_TEST_CASE(every_kind_of_value) {
   BOOST_TEST((s.health_check_frequency == 0s));
   BOOST_TEST(s.time_zone == "Europe/Berlin");
   BOOST_TEST(s.max_pack_bytes == 2ULL << 30U);
+  BOOST_TEST(s.max_pack_objects == 2000U);
+  BOOST_TEST(s.max_object_memory == 2ULL << 30U);
   BOOST_TEST(s.max_resource_bytes == 4096U);
   BOOST_TEST((s.log_format == log_format::json));
   BOOST_TEST(s.log_level == "debug");

@@ -30,7 +30,7 @@ inline constexpr std::uint64_t most_object_bytes = 64U << 20U;
 class object_reader {
 public:
   virtual ~object_reader() = default;
-  /// An object of more than `max_bytes` is `too_large`, before memory is spent on it.
+  /// An object of more than `max_bytes` is `too_large`. The memory that is spent before that is known is bounded: the more, the larger `max_bytes`.
   virtual result<git_object> read(const oid& id, std::uint64_t max_bytes = most_object_bytes) = 0;
   virtual result<git_object_header> header(const oid& id) = 0;
 };
