@@ -27,9 +27,16 @@ result<msg::job_result> run_list(const msg::job& job, const job_tools& tools) {
   return msg::job_result{std::make_shared<const git::listing>(std::move(*listed)), nullptr};
 }
 
-bool is_damage(const failure& f) { return f.code == ec::not_found || f.code == ec::checksum_mismatch || f.code == ec::corrupt_cache; }
+bool is_damage(const failure& f) { return f.code == ec::not_found || f.code == ec::checksum_mismatch; }
 
-/// A mirror's objects; notices when one is missing or damaged, so that this is told from damage of the package cache.
+/// A mirror is a copy of what the remote has: outside a job `corrupt_cache` means the package cache, and nothing else.
+failure of_mirror(failure f) {
+  if (f.code == ec::corrupt_cache)
+    f.code = ec::checksum_mismatch;
+  return f;
+}
+
+/// A mirror's objects; notices when one is missing or damaged.
 class watched_objects final : public logic::object_reader {
 public:
   explicit watched_objects(logic::object_reader& objects) : objects_(objects) {}
@@ -40,9 +47,11 @@ public:
 private:
   template <class T>
   T noticed(T answer) {
-    if (!answer && is_damage(answer.error()))
-      damaged_ = true;
-    return answer;
+    if (answer)
+      return answer;
+    auto f = of_mirror(std::move(answer).error());
+    damaged_ = damaged_ || is_damage(f);
+    return f;
   }
   logic::object_reader& objects_;
   bool damaged_ = false;
@@ -60,13 +69,13 @@ public:
     auto done = bring_in_step(false);
     if (!done && done.error().code == ec::not_found && outran_mirror())
       return failure{ec::conflict, "the refs moved while the sync waited; they are listed again", job_.remote.url, {}, {}};
-    if (!done && objects_->found_damage() && is_damage(done.error())) { // only a copy: made anew, once
+    if (!done && met_damage(done.error())) { // only a copy: made anew, once
       log::warn(worker_state::name, "the mirror is damaged and is fetched anew", {{"remote", job_.remote.url}, {"err", describe(done.error())}});
       if (auto anew = make_anew(); !anew)
         return anew.error();
       done = bring_in_step(true);
-      if (!done && done.error().code == ec::not_found && objects_->found_damage())
-        return failure{ec::corrupt_cache, "objects are missing from the remote's own pack", job_.remote.url, {}, {}};
+      if (!done && met_damage(done.error()))
+        return failure{ec::checksum_mismatch, "the pack that the remote sends lacks objects or holds damaged ones: " + done.error().what, job_.remote.url, {}, {}};
     }
     if (!done)
       return done.error();
@@ -87,7 +96,7 @@ private:
       opened = tools_.git->open_mirror(job_.mirror, to_string(job_.remote));
     }
     if (!opened)
-      return opened.error();
+      return of_mirror(opened.error());
     mirror_ = std::move(*opened);
     objects_.emplace(mirror_->objects());
     kept_.emplace(*objects_);
@@ -99,6 +108,9 @@ private:
       index_ = std::move(*loaded);
     return {};
   }
+
+  /// Whether this failure comes of an object that is missing or damaged, in the mirror or in what was fetched on top of it.
+  [[nodiscard]] bool met_damage(const failure& f) const { return is_damage(f) && (objects_->found_damage() || fetch_broke_); }
 
   /// A ref to be read has a target that the mirror was not asked to have.
   bool outran_mirror() {
@@ -113,6 +125,7 @@ private:
     kept_.reset();
     objects_.reset();
     mirror_.reset();
+    fetch_broke_ = false;
     if (auto removed = tools_.git->remove_mirror(job_.mirror); !removed)
       return removed;
     return open();
@@ -147,8 +160,12 @@ private:
                                     });
     if (tools_.telemetry)
       tools_.telemetry->fetched(report ? nullptr : &report.error(), since(began), report ? report->received_bytes : 0);
-    if (!report)
-      return report.error();
+    if (!report) {
+      auto f = of_mirror(report.error());
+      // A difference from an object that is damaged here; a mirror that had nothing cannot be the cause.
+      fetch_broke_ = f.code == ec::checksum_mismatch && !mirror_->refs()->refs.empty();
+      return f;
+    }
     out_->fetched = true;
     out_->fetched_bytes += report->received_bytes;
     out_->fetch_time += since(began);
@@ -219,6 +236,7 @@ private:
   std::optional<job_objects> kept_;         ///< of `objects_`
   std::unique_ptr<store::package_cache_reader> cache_;
   logic::discovery_index index_;
+  bool fetch_broke_ = false; ///< on what the mirror had
 };
 
 /// Mirrors that no remote uses any more: what a daemon that was killed between two steps leaves behind. One that is in use

@@ -28,8 +28,13 @@ public:
   unsigned removals = 0;
   std::vector<std::string> removed;
   std::optional<std::string> cannot_remove;
+  std::optional<failure> cannot_open;  ///< until it is removed, or `for_good`
+  std::optional<failure> cannot_build; ///< what a fetch into a mirror that has something answers
+  bool for_good = false;               ///< removing mirrors mends nothing
 
   result<std::unique_ptr<git::mirror>> open_mirror(const std::filesystem::path& dir, const std::string& identity) override {
+    if (cannot_open)
+      return *cannot_open;
     auto opened = fake_git_client::open_mirror(dir, identity);
     if (!opened)
       return opened;
@@ -41,11 +46,16 @@ public:
     if (cannot_remove == dir.filename().string())
       return failure{ec::unavailable, "in use", dir.string(), {}, {}};
     removed.push_back(dir.filename().string());
-    damage.clear();
+    if (!for_good) {
+      damage.clear();
+      cannot_open.reset();
+    }
     return fake_git_client::remove_mirror(dir);
   }
   result<git::fetch_report> fetch(git::mirror&, const remote_endpoint& remote, const ref_table& target, const cancel_token& cancel, bool without_haves,
                                   const std::function<void(std::uint64_t, std::uint64_t)>& progress) override {
+    if (cannot_build && !inner_->refs()->refs.empty())
+      return *cannot_build;
     return fake_git_client::fetch(*inner_, remote, target, cancel, without_haves, progress);
   }
 
@@ -166,8 +176,48 @@ BOOST_AUTO_TEST_CASE(a_damaged_mirror_is_fetched_anew_whatever_step_meets_it) {
 
 BOOST_AUTO_TEST_CASE(what_the_remote_itself_lacks_is_fetched_once_more_and_then_told) {
   world.remotes[url].objects.forget(blob);
-  BOOST_TEST(text_of(run(job())) == std::string{url} + ": objects are missing from the remote's own pack");
+  const auto done = run(job());
+  BOOST_TEST(text_of(done) == std::string{url} + ": the pack that the remote sends lacks objects or holds damaged ones: no such object");
+  BOOST_TEST(to_string(done.error().code) == "checksum_mismatch");
   BOOST_TEST(client->removals == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(damage_of_a_mirror_is_never_told_as_damage_of_the_package_cache) {
+  const failure damaged{ec::corrupt_cache, "damaged", {}, {}, {}};
+  const auto tip = world.remotes[url].objects.refs().at("refs/heads/main");
+  client->for_good = true;
+  const auto check = [&](const char* where) {
+    const auto done = run(job());
+    BOOST_TEST_REQUIRE(!done.ok(), where);
+    BOOST_TEST(to_string(done.error().code) == "checksum_mismatch", where << ": " << describe(done.error()));
+  };
+  for (const auto& object : {tip, blob}) {
+    client->damage = {{object, damaged}};
+    check("an object");
+  }
+  client->damage.clear();
+  client->cannot_open = damaged;
+  check("opening");
+  client->cannot_open.reset();
+  world.remotes[url].fetch_fails = damaged;
+  check("fetching");
+}
+
+BOOST_AUTO_TEST_CASE(a_fetch_that_breaks_on_what_the_mirror_has_is_made_anew) {
+  for (const auto code : {ec::checksum_mismatch, ec::corrupt_cache}) {
+    client->cannot_build.reset();
+    BOOST_TEST_REQUIRE(text_of(run(job())) == "ok");
+    client->removals = 0;
+    client->cannot_build = {code, "damaged", {}, {}, {}};
+    world.publish(url, "main", "web", code == ec::checksum_mismatch ? 2 : 3);
+    BOOST_TEST(text_of(run(job())) == "ok");
+    BOOST_TEST(client->removals == 1U);
+  }
+  world.mirrors.clear();
+  client->removals = 0;
+  world.remotes[url].fetch_fails = {ec::checksum_mismatch, "damaged", {}, {}, {}};
+  BOOST_TEST(text_of(run(job())) == "damaged"); // nothing was there: the remote's own
+  BOOST_TEST(client->removals == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(damage_of_the_package_cache_costs_no_mirror) {
