@@ -19,6 +19,15 @@ struct http_state {
   http_deps deps;
   cell_ptr cell;
   bool driving = false;
+
+  http_state() = default;
+  http_state(const http_state&) = delete;
+  http_state& operator=(const http_state&) = delete;
+  /// Those who wait are answered while there are actors: the engine lives longer.
+  ~http_state() {
+    if (deps.engine)
+      deps.engine->abandon();
+  }
 };
 
 /// Ref listings over http(s) (`http_actor`). Blocks in slices: spawn detached, and wake the engine after sending, so that a slice ends early.

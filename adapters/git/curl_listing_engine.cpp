@@ -32,7 +32,7 @@ struct curl_listing_engine::job {
 
 curl_listing_engine::curl_listing_engine(const transport_limits& limits, std::size_t max_connections)
     : limits_(limits), max_running_(std::max<std::size_t>(1, max_connections)), share_(limits.max_listings_bytes / 4 / max_running_),
-      left_(limits.max_listings_bytes - share_ * max_running_), multi_((ensure_curl(), curl_multi_init())),
+      common_(limits.max_listings_bytes - share_ * max_running_), left_(common_), multi_((ensure_curl(), curl_multi_init())),
       hello_headers_{"Git-Protocol: version=2", "Pragma: no-cache"},
       refs_headers_{"Git-Protocol: version=2", "Content-Type: application/x-git-upload-pack-request", "Accept: application/x-git-upload-pack-result",
                     "Expect:"} {
@@ -41,17 +41,21 @@ curl_listing_engine::curl_listing_engine(const transport_limits& limits, std::si
 }
 
 curl_listing_engine::~curl_listing_engine() {
+  abandon();
+  idle_.clear();
+  curl_multi_cleanup(multi_);
+}
+
+void curl_listing_engine::abandon() {
   const failure ended{ec::shutting_down, "the listing was stopped: the program ends", {}, {}, {}};
   for (auto& [easy, j] : running_) {
     curl_multi_remove_handle(multi_, easy);
-    finished_.emplace_back(std::move(j->done), ended);
+    deliver(std::move(j), ended);
   }
-  for (auto& j : waiting_) finished_.emplace_back(std::move(j->done), ended);
   running_.clear();
+  for (auto& j : waiting_) deliver(std::move(j), ended);
   waiting_.clear();
-  idle_.clear();
-  curl_multi_cleanup(multi_);
-  for (auto& [done, answer] : finished_) done(std::move(answer));
+  call_back();
 }
 
 void curl_listing_engine::start(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest, cancel_token_ptr cancel,
@@ -146,9 +150,11 @@ std::uint64_t curl_listing_engine::beyond_share(std::uint64_t bytes) const { ret
 
 /// What arrives is counted as long as it, or what was read of it, stays in memory.
 result<void> curl_listing_engine::hold(job& j, std::size_t more) {
-  const auto taken = beyond_share(j.held_bytes + more) - beyond_share(j.held_bytes);
-  if (taken > left_)
-    return failure{ec::unavailable, "the lists of refs that are arriving are too large together; it is listed again later", {}, {}, {}};
+  const auto wanted = beyond_share(j.held_bytes + more);
+  const auto taken = wanted - beyond_share(j.held_bytes);
+  if (wanted > common_) return failure{ec::too_large, "the list of refs is larger than allowed", {}, {}, {}};
+  if (taken > left_) // the others' doing: nothing is said of this remote
+    return failure{ec::overloaded, "the lists of refs that are arriving are too large together; it is listed again later", {}, {}, {}};
   left_ -= taken;
   j.held_bytes += more;
   return {};
@@ -163,6 +169,7 @@ void curl_listing_engine::send_request(job& j) {
   http_request request;
   request.max_bytes = limits_.max_listing_bytes;
   request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(j.until - std::chrono::steady_clock::now());
+  j.body = {};
   give_back(j);
   byte_sink sink;
   if (j.hello) {
@@ -175,7 +182,6 @@ void curl_listing_engine::send_request(job& j) {
     };
   } else {
     j.request_body = ls_refs_request(j.prefixes, limits_.user_agent);
-    j.body = {};
     j.hasher.emplace();
     request.url = j.place->service_url();
     request.body = &j.request_body;

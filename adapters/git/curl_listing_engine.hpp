@@ -14,7 +14,7 @@ namespace veranda::git {
 
 /// The real engine. Those who wait for a slot start in the order they came, but no origin gets all slots: at most half of them while it answers, an eighth
 /// while that is not known. A host that swallows connections so delays nobody else. The answers that are arriving share a budget of memory: small ones have
-/// their place in it, large ones take from what is left, or fail with `unavailable`.
+/// their place in it, large ones take from what is left, or wait for another time (`overloaded`).
 class curl_listing_engine final : public listing_engine {
 public:
   curl_listing_engine(const transport_limits& limits, std::size_t max_connections);
@@ -24,6 +24,7 @@ public:
 
   void start(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest, cancel_token_ptr cancel, callback done) override;
   void run_for(std::chrono::milliseconds slice) override;
+  void abandon() override;
   void wake() override;
   std::size_t active() const override { return waiting_.size() + running_.size() + finished_.size(); }
   std::uint64_t connections_opened() const override { return connections_opened_; }
@@ -62,7 +63,8 @@ private:
   transport_limits limits_;
   std::size_t max_running_;
   std::uint64_t share_; ///< bytes of an answer that every listing may have
-  std::uint64_t left_;  ///< of the budget, for what is beyond the shares
+  std::uint64_t common_; ///< of the budget, for what is beyond the shares
+  std::uint64_t left_;   ///< of `common_`
   CURLM* multi_;
   http_headers hello_headers_;
   http_headers refs_headers_;

@@ -12,11 +12,13 @@ class listing_engine {
 public:
   using callback = std::function<void(result<listing>)>;
   virtual ~listing_engine() = default;
-  /// Starts a listing; `done` is called from `run_for`, exactly once, also on cancel and destruction. The time that the limits allow a listing runs from when
+  /// Starts a listing; `done` is called from `run_for`, exactly once, also on cancel; from `abandon` or destruction otherwise. The time that the limits allow a listing runs from when
   /// its turn has come; a deadline of the token's own runs while it waits, too.
   virtual void start(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest, cancel_token_ptr cancel, callback done) = 0;
   /// Drives transfers for at most `slice`, returning early when `wake` is called or nothing is under way.
   virtual void run_for(std::chrono::milliseconds slice) = 0;
+  /// Ends all listings with `shutting_down` and calls back, as destruction does: for an owner that ends before the engine.
+  virtual void abandon() = 0;
   /// Thread safe: makes `run_for` return.
   virtual void wake() = 0;
   virtual std::size_t active() const = 0;

@@ -235,6 +235,11 @@ BOOST_FIXTURE_TEST_CASE(unreachable_hanging_cancelled, setup) {
     ending->run_for(10ms);
   }
   BOOST_TEST(told == 3);
+  for (int i = 0; i < 3; ++i) engine->start({silent.url(), {}}, prefixes, {}, {}, [&](result<listing> l) { told += !l && l.error().code == ec::shutting_down ? 1 : 0; });
+  engine->run_for(10ms);
+  engine->abandon();
+  BOOST_TEST(told == 6);
+  BOOST_TEST(engine->active() == 0U);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_silent_host_takes_no_slot_from_others, setup) {
@@ -312,12 +317,13 @@ BOOST_FIXTURE_TEST_CASE(all_listings_share_a_budget, setup) {
   const auto begun = std::chrono::steady_clock::now();
   const auto refused = [&] {
     const auto l = one(*engine, {large.url(), {}}, prefixes);
-    return !l && l.error().what.find("too large together") != std::string::npos && l.error().code == ec::unavailable;
+    return !l && l.error().what.find("too large together") != std::string::npos && l.error().code == ec::overloaded;
   };
   for (hang(); !refused() && std::chrono::steady_clock::now() - begun < 10s; hang()) engine->run_for(20ms); // until the other has all that it gets
   BOOST_TEST(refused());
   const auto v0 = one(*engine, {large_v0.url(), {}}, prefixes);
   BOOST_TEST(text_of(v0).find("too large together") != std::string::npos, text_of(v0));
+  BOOST_TEST((v0.error().code == ec::overloaded));
   BOOST_TEST(one(*engine, {small.url(), {}}, prefixes).ok()); // has its own place
   token->stop = true;
   while (!ended && std::chrono::steady_clock::now() - begun < 10s) engine->run_for(10ms);
@@ -326,6 +332,8 @@ BOOST_FIXTURE_TEST_CASE(all_listings_share_a_budget, setup) {
     BOOST_TEST(one(*engine, {large.url(), {}}, prefixes).ok());
     BOOST_TEST(one(*engine, {large_v0.url(), {}}, prefixes).ok());
   }
+  const scripted_server too_large{[&](const std::string& r) { return is_hello(r) ? v2_answer(r) : scripted_server::reply("200 OK", refs_type, many_refs(1'100'000) + "0000"); }};
+  BOOST_TEST((one(*engine, {too_large.url(), {}}, prefixes).error().code == ec::too_large)); // its own doing
 }
 
 BOOST_FIXTURE_TEST_CASE(redirects, setup) {
