@@ -2,6 +2,7 @@
 
 #include "adapters/codec/repository_codec.hpp"
 #include "adapters/source/manifest_file.hpp"
+#include "tools/verandad/progress.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -22,35 +23,6 @@ std::size_t terminal_width() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80U;
 }
 
-/// What a worker does, in a few words; empty when it is idle.
-std::string work_of(const cell_view& view) {
-  if (view.kind != "worker" || view.state == "idle")
-    return {};
-  std::string text = view.state;
-  for (const auto& [name, value] : view.details)
-    if ((name == "job" || name == "progress") && !value.empty())
-      text += " " + value;
-  return text;
-}
-
-/// `2/3 repositories  fetching team/a  1,200 objects; 1 more at work`
-std::string progress_text(const std::vector<cell_view>& cells) {
-  std::size_t done = 0, all = 0, working = 0;
-  std::string first;
-  for (const auto& view : cells) {
-    if (view.kind == "repository") {
-      ++all;
-      done += view.state == "Ready" || view.state == "Error" ? 1U : 0U;
-    } else if (auto work = work_of(view); !work.empty() && working++ == 0) {
-      first = std::move(work);
-    }
-  }
-  if (all == 0)
-    return "reading manifests";
-  return std::to_string(done) + "/" + std::to_string(all) + " repositories" + (first.empty() ? "" : "  " + first) +
-         (working > 1 ? "; " + std::to_string(working - 1) + " more at work" : "");
-}
-
 /// One line on a terminal that is overwritten: what the workers do now. Nothing in a pipe. Written anew each time, for a line of the log may have taken its place.
 class progress_line {
 public:
@@ -62,7 +34,7 @@ public:
 
   void update() {
     if (visible_) // the last column stays free: some terminals go to the next line from there
-      std::cerr << "\r" + progress_text(cells_.snapshot()).substr(0, terminal_width() - 1) + "\x1b[K" << std::flush;
+      std::cerr << "\r" + fit_to_columns(progress_text(cells_.snapshot()), terminal_width() - 1) + "\x1b[K" << std::flush;
   }
 
 private:
