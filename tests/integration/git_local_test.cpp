@@ -366,6 +366,14 @@ BOOST_FIXTURE_TEST_CASE(a_flipped_byte_is_noticed, setup) {
   const auto read = m->objects().read(blob);
   BOOST_REQUIRE(!read);
   BOOST_TEST((read.error().code == ec::corrupt_cache || read.error().code == ec::checksum_mismatch), read.error().what);
+  origin.commit("f", noise + "one more\n"); // comes as a difference from what is damaged
+  const auto listed = list();
+  const auto built = fetch(*m, remote(), *listed.refs, limits, cancel, false, {});
+  BOOST_REQUIRE(!built);
+  BOOST_TEST((built.error().code == ec::checksum_mismatch), describe(built.error()));
+  m.reset();
+  BOOST_REQUIRE(remove_mirror(dir));
+  bring(*open());
 }
 
 namespace {
