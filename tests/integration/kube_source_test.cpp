@@ -5,6 +5,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <random>
+#include <thread>
 
 using namespace veranda;
 using namespace veranda::kube;
@@ -289,4 +290,35 @@ BOOST_AUTO_TEST_CASE(whatever_the_server_does_the_truth_is_known_in_the_end) {
       l.catch_up(*source, server);
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(objects_are_shown_as_they_came_before_they_are_told) {
+  fake_api_server server;
+  server.put("blue/a", "first");
+  std::vector<std::string> shown;
+  auto options = quick();
+  options.on_object = [&](const api_object& o, bool gone) { shown.push_back((gone ? "-" : "") + o.key.name + " " + (gone || !o.json.empty() ? o.uid : "no text")); };
+  const auto source = open(server, options);
+  listener l;
+  l.list(*source);
+  BOOST_TEST(shown == std::vector<std::string>{"a u1"}, boost::test_tools::per_element());
+  server.put("blue/a", "second");
+  server.put("blue/b", "first");
+  server.remove("blue/a");
+  l.catch_up(*source, server);
+  BOOST_TEST(shown == (std::vector<std::string>{"a u1", "a u1", "b u2", "-a u1"}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(an_interrupt_ends_waiting_now_and_later) {
+  fake_api_server server;
+  const auto source = open(server);
+  listener l;
+  l.list(*source);
+  std::thread other([&] { source->interrupt(); });
+  const auto begun = std::chrono::steady_clock::now();
+  BOOST_TEST(source->poll(l.position, 20s).ok());
+  BOOST_TEST(source->poll(l.position, 20s).ok());
+  BOOST_TEST((std::chrono::steady_clock::now() - begun < 10s));
+  BOOST_TEST((source->list().error().code == ec::cancelled));
+  other.join();
 }

@@ -1,0 +1,290 @@
+"""The daemon on a real API server: statuses, events, deletions, outages, and others who write the same objects."""
+import http.server
+import json
+import pathlib
+import sqlite3
+import subprocess
+import threading
+import time
+
+from harness.daemon import BIN, CLEAN, Daemon
+from harness.kube import CONFIG_API, CRDS, OTHER_CRDS, KubeCase
+from harness.wait import free_port, wait_for
+
+REPOSITORIES = "repositories.config.porch.kpt.dev"
+EVERY = ("--repo-sync-frequency", "1h", "--health-check-frequency", "1h")
+
+
+class KubeDaemon(Daemon):
+    """A daemon whose objects are at an API server."""
+
+    def __init__(self, kubeconfig, data, *flags, wait=True):
+        self.data = pathlib.Path(data)
+        self.port = free_port()
+        self.log_path = self.data.parent / f"verandad-{self.port}.log"
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen([BIN / "verandad", "--kubeconfig", kubeconfig, "--data-dir", str(data), "--listen", f"127.0.0.1:{self.port}", *map(str, flags)],
+                                            env=CLEAN, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        if wait:
+            self.wait_ready()
+
+
+class Synced(KubeCase):
+    def setUp(self):
+        super().setUp()
+        self.git = self.repository("r")
+        self.git.publish("one", "v1")
+        self.url = self.server().url + "/r.git"
+
+    def start(self, *flags, user="admin", server=None, wait=True):
+        daemon = KubeDaemon(self.cluster.kubeconfig(user, server=server), self.data, *(flags or EVERY), "--namespace", self.namespace, wait=wait)
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def manifest(self, name="r", **more):
+        return {"apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository", "metadata": {"name": name, "namespace": self.namespace},
+                "spec": {"type": "git", "git": {"repo": self.url, "branch": "main", **more}}}
+
+    def get(self, name="r"):
+        return self.cluster.expect("GET", f"{self.repositories}/{name}")
+
+    def wait_reason(self, reason, name="r", seconds=60):
+        def settled():
+            found = self.get(name)
+            conditions = found.get("status", {}).get("conditions", [])
+            good = conditions and conditions[0]["type"] == "Ready" and conditions[0]["reason"] == reason
+            return found if good and conditions[0]["observedGeneration"] >= found["metadata"]["generation"] else None
+        try:
+            return wait_for(settled, f"{reason} on {name}", seconds, 0.1)
+        except AssertionError as failed:
+            raise AssertionError(f"{failed}; now: {self.get(name).get('status')}") from None
+
+    def rows(self, where="repository IS NOT NULL"):
+        with sqlite3.connect(f"file:{self.data}/packages.db?mode=ro", uri=True) as db:
+            return db.execute(f"SELECT count(*) FROM revisions WHERE {where}").fetchone()[0]
+
+    def events(self, reason):
+        return [e for e in self.cluster.expect("GET", f"/api/v1/namespaces/{self.namespace}/events")["items"] if e["reason"] == reason]
+
+
+class Life(Synced):
+    def test_from_its_creation_to_its_end(self):
+        daemon = self.start()
+        self.cluster.apply(self.manifest())
+        found = self.wait_reason("Ready")
+        status = found["status"]
+        self.assertEqual(status["conditions"][0]["status"], "True")
+        self.assertIn("next sync scheduled at: " + status["nextFullSyncTime"], status["conditions"][0]["message"])
+        self.assertEqual(status["packageCount"], 2)
+        self.assertEqual(status["gitCommitHash"], self.git.resolve("main"))
+        self.assertIn("True", self.cluster.kubectl("get", "repositories", "r", "-n", self.namespace))
+        self.assertIn("condition met", self.cluster.kubectl("wait", "repository/r", "--for=condition=Ready", "-n", self.namespace, "--timeout=10s"))
+        wait_for(lambda: self.events("Ready"), "an event")
+        self.assertIn("Repository Ready", self.cluster.kubectl("describe", "repository", "r", "-n", self.namespace))
+        # Another branch that is not there, then one that is.
+        self.cluster.kubectl("patch", "repository", "r", "-n", self.namespace, "--type=merge", "-p", '{"spec":{"git":{"branch":"nowhere"}}}')
+        found = self.wait_reason("Error")
+        self.assertIn("nowhere", found["status"]["conditions"][0]["message"])
+        wait_for(lambda: [e for e in self.events("Error") if e["type"] == "Warning" and e["involvedObject"]["uid"] == found["metadata"]["uid"]], "a warning")
+        self.cluster.kubectl("patch", "repository", "r", "-n", self.namespace, "--type=merge", "-p", '{"spec":{"git":{"branch":"main"}}}')
+        self.wait_reason("Ready")
+        self.assertGreater(self.rows(), 0)
+        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=30s")
+        wait_for(lambda: self.rows() == 0, "the end of the rows")
+        self.assertEqual(self.cluster.expect("GET", self.repositories)["items"], [])
+        daemon.stop()
+
+    def test_an_object_that_cannot_be_synced_says_why_and_stops_nobody(self):
+        self.start()
+        self.cluster.apply({**self.manifest("bad"), "spec": {"type": "git", "git": {"repo": "ftp://example.com/a.git", "branch": "main"}}})
+        self.cluster.apply({**self.manifest("secret"), "spec": {"type": "git", "git": {"repo": self.url, "branch": "main", "secretRef": {"name": "s"}}}})
+        self.cluster.apply(self.manifest("good"))
+        self.wait_reason("Ready", "good")
+        self.assertIn("spec.git.repo", self.wait_reason("Error", "bad")["status"]["conditions"][0]["message"])
+        message = self.wait_reason("Error", "secret")["status"]["conditions"][0]["message"]
+        self.assertIn("(dependency_missing)", message)
+        self.assertIn(f"Secret {self.namespace}/s", message)
+
+    def test_our_own_api_says_whom_to_ask(self):
+        daemon = self.start()
+        self.cluster.apply(self.manifest())
+        self.wait_reason("Ready")
+        for method, path in (("GET", CONFIG_API + "/repositories"), ("GET", self.repositories + "/r"), ("DELETE", self.repositories + "/r")):
+            status, answer = daemon.http(path, method)
+            self.assertEqual((json.loads(answer)["kind"], status >= 400), ("Status", True), answer)
+            self.assertIn("kept by the API server", json.loads(answer)["message"])
+        self.assertEqual(len(daemon.items("packagerevisions", self.namespace)), 2)
+        self.assertIn("[+]API server ok", daemon.http("/readyz?verbose")[1])
+
+    def test_once(self):
+        self.cluster.apply(self.manifest())
+        done = subprocess.run([BIN / "verandad", "--once", "--kubeconfig", self.cluster.kubeconfig(), "--namespace", self.namespace, "--data-dir", self.data],
+                              env=CLEAN, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, rf"(?m)^{self.namespace} +r +True +2 ")
+        self.wait_reason("Ready")
+
+    def test_what_it_follows(self):
+        other = self.cluster.expect("POST", "/api/v1/namespaces", {"metadata": {"generateName": "other-"}})["metadata"]["name"]
+        wanted, unwanted = self.manifest("wanted"), self.manifest("unwanted")
+        wanted["metadata"]["labels"] = {"tier": "edge"}
+        elsewhere = {**wanted, "metadata": {**wanted["metadata"], "namespace": other}}
+        self.cluster.apply(unwanted)
+        self.cluster.apply(elsewhere)
+        self.cluster.apply(wanted)
+        self.start(*EVERY, "--selector", "tier=edge")
+        self.wait_reason("Ready", "wanted")
+        self.assertNotIn("status", self.get("unwanted"))
+        self.assertNotIn("status", self.cluster.expect("GET", f"{CONFIG_API}/namespaces/{other}/repositories/wanted"))
+
+
+class Trouble(Synced):
+    def test_the_api_server_is_killed_and_comes_back(self):
+        daemon = self.start()
+        self.cluster.apply(self.manifest())
+        self.wait_reason("Ready")
+        self.cluster.kill()
+        wait_for(lambda: "[!]repositories" in daemon.http("/readyz?verbose")[1], "the outage to be noticed")
+        self.assertEqual(daemon.http("/readyz")[0], 200)
+        time.sleep(5)
+        reasons = [line.split("err=")[1] for line in daemon.log().splitlines() if "cannot be followed" in line]
+        self.assertEqual(len(reasons), len(set(reasons)), "each reason is said once")
+        self.assertIn("no connection", reasons[-1])
+        self.cluster.start()
+        self.cluster.apply(self.manifest("late"))
+        self.wait_reason("Ready", "late", 90)
+        wait_for(lambda: "[+]repositories ok" in daemon.http("/readyz?verbose")[1], "the end of the outage")
+
+    def test_it_ends_in_order_without_its_api_server(self):
+        daemon = self.start()
+        self.cluster.apply(self.manifest())
+        self.wait_reason("Ready")
+        self.cluster.kill()
+        self.addCleanup(self.cluster.start)
+        wait_for(lambda: "[!]repositories" in daemon.http("/readyz?verbose")[1], "the outage to be noticed")
+        begun = time.monotonic()
+        self.assertEqual(daemon.stop(), 0)
+        self.assertLess(time.monotonic() - begun, 5)
+
+    def test_something_that_is_no_api_server(self):
+        class Page(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = b"<!DOCTYPE html><title>Please log in</title>"
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+        threading.Thread(target=page.serve_forever, daemon=True).start()
+        self.addCleanup(page.server_close)
+        self.addCleanup(page.shutdown)
+        daemon = self.start(server=f"http://127.0.0.1:{page.server_address[1]}", wait=False)
+        wait_for(lambda: "a web page was answered" in daemon.log(), "the reason in the log")
+        wait_for(lambda: "a web page was answered" in daemon.http("/readyz")[1], "the reason in the probe")
+        time.sleep(4)
+        self.assertEqual(len([line for line in daemon.log().splitlines() if "cannot be followed" in line]), 1, daemon.log())
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_a_restart_says_nothing_twice(self):
+        daemon = self.start()
+        self.cluster.apply(self.manifest())
+        found = self.wait_reason("Ready")
+        wait_for(lambda: self.events("Ready"), "an event")
+        daemon.stop()
+        self.start()
+        time.sleep(3)
+        again = self.get()
+        self.assertEqual(again["status"]["conditions"][0]["lastTransitionTime"], found["status"]["conditions"][0]["lastTransitionTime"])
+        self.assertEqual([e["count"] for e in self.events("Ready")], [1])
+
+    def test_an_object_deleted_while_nobody_looks(self):
+        daemon = self.start()
+        self.cluster.apply(self.manifest())
+        self.cluster.apply(self.manifest("stays"))
+        self.wait_reason("Ready")
+        self.wait_reason("Ready", "stays")
+        daemon.stop()
+        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=30s")
+        self.start()
+        of = "repository = (SELECT id FROM repositories WHERE name = '{}')"
+        wait_for(lambda: self.rows(of.format("r")) == 0, "the end of its rows")
+        self.assertEqual(self.rows(of.format("stays")), 2)
+
+    def test_a_status_that_others_write_too(self):
+        self.start("--repo-sync-frequency", "1s", "--health-check-frequency", "1h")
+        self.cluster.apply(self.manifest())
+        self.wait_reason("Ready")
+        mine = {"type": "Audited", "status": "True", "reason": "Checked", "message": "fine", "lastTransitionTime": "2026-03-10T10:00:00Z"}
+        for n in range(20):
+            found = self.get()
+            others = [c for c in found["status"]["conditions"] if c["type"] != "Audited"]
+            change = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "status": {"conditions": [*others, {**mine, "message": str(n)}]}}
+            self.cluster.request("PATCH", f"{self.repositories}/r/status", change, content_type="application/merge-patch+json")
+            time.sleep(0.1)
+        before = self.get()["status"].get("lastFullSyncTime")
+        after = wait_for(lambda: (lambda o: o if o["status"].get("lastFullSyncTime") != before else None)(self.get()), "another sync")
+        types = [c["type"] for c in after["status"]["conditions"]]
+        self.assertEqual((types[0], types.count("Audited"), types.count("Ready")), ("Ready", 1, 1), types)
+
+    def test_a_status_that_may_not_be_written_heals_with_the_role(self):
+        self.cluster.kubectl("create", "role", "reader", "--verb=get,list,watch", f"--resource={REPOSITORIES}", "-n", self.namespace)
+        self.cluster.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=robot", "-n", self.namespace)
+        daemon = self.start(user="robot")
+        self.cluster.apply(self.manifest())
+        wait_for(lambda: "[!]API server: the last write failed (auth_rejected)" in daemon.http("/readyz?verbose")[1], "the refusal to be said")
+        wait_for(lambda: self.rows() > 0, "a sync all the same")
+        self.cluster.kubectl("create", "role", "writer", "--verb=patch", f"--resource={REPOSITORIES}/status", "-n", self.namespace)
+        self.cluster.kubectl("create", "rolebinding", "writer", "--role=writer", "--user=robot", "-n", self.namespace)
+        self.wait_reason("Ready", seconds=60)
+
+    def test_a_watch_that_is_forbidden_heals_with_the_role(self):
+        daemon = self.start(user="robot", wait=False)
+        self.cluster.apply(self.manifest())
+        wait_for(lambda: "grant list and watch on " + REPOSITORIES in daemon.log(), "the reason in the log")
+        wait_for(lambda: daemon.http("/readyz")[0] == 503 and "forbidden" in daemon.http("/readyz")[1], "the reason in the probe")
+        self.assertEqual(len([line for line in daemon.log().splitlines() if "cannot be followed" in line]), 1, daemon.log())
+        self.cluster.kubectl("create", "role", "all", "--verb=get,list,watch,patch", f"--resource={REPOSITORIES},{REPOSITORIES}/status", "-n", self.namespace)
+        self.cluster.kubectl("create", "rolebinding", "all", "--role=all", "--user=robot", "-n", self.namespace)
+        daemon.wait_ready()
+        self.wait_reason("Ready")
+
+    users = {"robot": []}
+
+
+class WithoutDefinition(Synced):
+    crds = ()
+
+    def test_it_waits_for_the_definition(self):
+        daemon = self.start(wait=False)
+        wait_for(lambda: "install its CRD" in daemon.log(), "the reason in the log")
+        status, text = daemon.http("/readyz")
+        self.assertEqual(status, 503)
+        self.assertIn("CRD", text)
+        self.cluster.install_crd(CRDS / "repositories.yaml")
+        daemon.wait_ready()
+        self.cluster.apply(self.manifest())
+        self.wait_reason("Ready")
+        self.cluster.remove_crd(REPOSITORIES)
+
+
+class Pruned(Synced):
+    crds = (OTHER_CRDS / "porch-1.5.8" / "repositories.yaml",)
+
+    def test_what_the_definition_prunes_causes_no_rewrites(self):
+        self.start("--repo-sync-frequency", "3s", "--health-check-frequency", "1s")
+        self.cluster.apply(self.manifest())
+        self.wait_reason("Ready")
+        self.assertEqual(list(self.get()["status"]), ["conditions"])
+        # One write a sync, for its next time; nothing in between.
+        versions, times, until = set(), set(), time.monotonic() + 13
+        while time.monotonic() < until:
+            found = self.get()
+            versions.add(found["metadata"]["resourceVersion"])
+            times.add(found["status"]["conditions"][0]["message"])
+            time.sleep(0.05)
+        self.assertGreaterEqual(len(times), 3)
+        self.assertLessEqual(len(versions), len(times) + 1, (versions, times))
