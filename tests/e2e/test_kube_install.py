@@ -1,0 +1,153 @@
+"""The installation in config/kubernetes on a real API server: what it makes, and that the daemon needs every right it is given and no other."""
+import json
+import os
+import re
+
+from harness import faults
+from harness.fault_proxy import FaultProxy
+from harness.kube import CRDS, ROOT, KubeCase
+from harness.wait import wait_for
+
+from test_kube_sync import EVERY, KubeDaemon
+
+INSTALLATION = ROOT / "config/kubernetes"
+SYSTEM = "veranda-system"
+CONFLICT = json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict", "message": "the object has been modified", "code": 409})
+ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/verandad"
+VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+
+
+def used(request):
+    """The right that a request needs: group, resource with its subresource, verb."""
+    path = re.fullmatch(r"/(?:api/v1|apis/([^/]+)/[^/]+)(?:/namespaces/[^/]+)?/([^/]+)(?:/([^/]+))?(?:/([^/]+))?", request.path)
+    group, resource, name, part = path.groups()
+    verb = VERBS.get(request.method) or ("watch" if request.watch else "get" if name else "list")
+    return group or "", f"{resource}/{part}" if part else resource, verb
+
+
+class Installation(KubeCase):
+    crds = (CRDS / "packagerevs.yaml",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if cls.absent:
+            return
+        cls.said = cls.cluster.kubectl("apply", "-k", INSTALLATION)
+        cls.cluster.kubectl("wait", "--for=condition=Established", "crd/repositories.config.porch.kpt.dev", "--timeout=60s")
+
+    def setUp(self):
+        super().setUp()
+        self.git = self.repository("r")
+        self.git.publish("one", "v1")
+        self.url = self.server().url + "/r.git"
+
+    def start(self, wait=True):
+        """The daemon with the token of the installed service account, as the kubelet would mount it; all that it asks goes through a proxy that writes it down."""
+        account = self.cluster.in_cluster("verandad", SYSTEM)
+        self.proxy = FaultProxy.before(self.cluster)
+        self.addCleanup(self.proxy.close)
+        config = self.cluster.kubeconfig("verandad", {"tokenFile": str(account / "token")}, server=self.proxy.url)
+        daemon = KubeDaemon(config, self.data, *EVERY, wait=wait)
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def apply(self, name):
+        self.addCleanup(self.cluster.request, "DELETE", f"{self.repositories}/{name}")
+        self.cluster.apply({"apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository", "metadata": {"name": name, "namespace": self.namespace},
+                            "spec": {"type": "git", "git": {"repo": self.url, "branch": "main"}}})
+
+    def ready(self, name):
+        conditions = self.cluster.expect("GET", f"{self.repositories}/{name}").get("status", {}).get("conditions", [])
+        return conditions and conditions[0]["type"] == "Ready" and conditions[0]["status"] == "True"
+
+    def branch(self, name, branch):
+        self.cluster.patch(f"{self.repositories}/{name}", {"spec": {"git": {"branch": branch}}})
+
+    def grant(self, rules):
+        self.cluster.patch(ROLE, {"rules": rules})
+
+    def test_it_is_made_and_again_changes_nothing(self):
+        for made in ("namespace/veranda-system", "serviceaccount/verandad", "clusterrole.rbac.authorization.k8s.io/verandad",
+                     "clusterrolebinding.rbac.authorization.k8s.io/verandad", "deployment.apps/verandad", "persistentvolumeclaim/verandad",
+                     "networkpolicy.networking.k8s.io/verandad", "customresourcedefinition.apiextensions.k8s.io/repositories.config.porch.kpt.dev"):
+            self.assertIn(f"{made} created\n", self.said)
+        again = self.cluster.kubectl("apply", "-k", INSTALLATION).splitlines()
+        self.assertEqual([line for line in again if not line.endswith(" unchanged") and "customresourcedefinition" not in line], [])
+        self.cluster.kubectl("apply", "-k", INSTALLATION, "--server-side", "--dry-run=server", "--force-conflicts")
+
+    def test_pods_of_the_deployment_pass_the_restricted_standard(self):
+        template = self.cluster.expect("GET", f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/verandad")["spec"]["template"]
+        pods = f"/api/v1/namespaces/{SYSTEM}/pods?dryRun=All"
+        pod = {"metadata": {"generateName": "verandad-", **template["metadata"]}, "spec": template["spec"]}
+        self.cluster.expect("POST", pods, pod)
+        del pod["spec"]["securityContext"]["runAsNonRoot"]
+        status, answer = self.cluster.request("POST", pods, pod)
+        self.assertEqual((status, "restricted" in answer["message"]), (403, True), answer)
+
+    def test_flags_of_the_deployment_are_flags_of_the_daemon(self):
+        container = self.cluster.expect("GET", f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/verandad")["spec"]["template"]["spec"]["containers"][0]
+        self.assertEqual(container["args"][0], "--kubernetes")
+        self.assertTrue(container["securityContext"]["readOnlyRootFilesystem"])
+        kubeconfig = self.cluster.kubeconfig("verandad", {"token": self.cluster.account_token("verandad", SYSTEM)})
+        flags = [argument.replace("/var/lib/veranda/data", str(self.data)) for argument in container["args"]]
+        daemon = KubeDaemon(kubeconfig, self.data, *flags)
+        self.addCleanup(daemon.kill)
+        self.assertEqual(json.loads(daemon.log().splitlines()[0])["level"], "info", daemon.log())
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_the_metrics_component_builds_on_it(self):
+        overlay = self.folder / "overlay"
+        overlay.mkdir()
+        base, metrics = (os.path.relpath(path, overlay) for path in (INSTALLATION, INSTALLATION / "metrics"))
+        (overlay / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{metrics}]\n")
+        built = self.cluster.kubectl("kustomize", overlay)
+        documents = built.split("\n---\n")
+        for document in documents:
+            if "\nkind: ServiceMonitor\n" not in "\n" + document:
+                self.cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=document)
+        deployment = next(d for d in documents if "\nkind: Deployment\n" in d)
+        self.assertNotIn("curl", deployment)
+        self.assertEqual(deployment.count("scheme: HTTPS"), 3)
+
+    def test_every_right_is_enough_and_used(self):
+        granted = {(group, resource, verb) for rule in self.cluster.expect("GET", ROLE)["rules"]
+                   for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+        daemon = self.start()
+        self.apply("r")
+        wait_for(lambda: self.ready("r"), "Ready", 60)
+        events = f"/api/v1/namespaces/{self.namespace}/events"
+        wait_for(lambda: any(e["reason"] == "Ready" for e in self.cluster.expect("GET", events)["items"]), "an event")
+        # The same trouble twice is one event that counts, and a conflict is answered by reading.
+        for turn in (1, 2):
+            self.proxy.add(faults.answer(409, CONFLICT, "application/json", method="PATCH", path="/status", times=1))
+            self.branch("r", "nowhere")
+            wait_for(lambda: [e["count"] for e in self.cluster.expect("GET", events)["items"] if e["reason"] == "Error"] == [turn], f"an event that counts {turn}", 60)
+            self.branch("r", "main")
+            wait_for(lambda: self.ready("r"), "Ready", 60)
+        self.cluster.expect("DELETE", f"{self.repositories}/r")
+        needed = {used(r) for r in self.proxy.requests()}
+        self.assertEqual([r for r in self.proxy.requests() if r.status in (401, 403)], [], daemon.log()[-3000:])
+        self.assertLessEqual(needed, granted)
+        self.assertEqual(granted - needed, set(), "granted and not used")
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_a_right_that_is_taken_away_is_named_once_and_heals(self):
+        rules = self.cluster.expect("GET", ROLE)["rules"]
+        self.addCleanup(self.grant, rules)
+        daemon = self.start()
+        self.apply("r")
+        wait_for(lambda: self.ready("r"), "Ready", 60)
+        self.grant([rule for rule in rules if rule["resources"] != ["repositories/status"]])
+        may = lambda: self.cluster.run_kubectl("auth", "can-i", "patch", "repositories", "--subresource=status", "--as", f"system:serviceaccount:{SYSTEM}:verandad").stdout.strip()
+        wait_for(lambda: may() == "no", "the role without it")
+        self.apply("late")
+        wait_for(lambda: "[!]API server: the last write failed (auth_rejected)" in daemon.http("/readyz?verbose")[1], "the refusal to be said")
+        wait_for(lambda: len(self.proxy.requests("PATCH", "/late/status")) > 2, "further tries", 60)
+        said = [line for line in daemon.log().splitlines() if "repositories/status" in line and f"key={self.namespace}/late " in line]
+        self.assertEqual(len(said), 1, daemon.log()[-4000:])
+        self.assertEqual(daemon.http("/readyz")[0], 200, "others can still be read and synced")
+        self.grant(rules)
+        wait_for(lambda: self.ready("late") and self.ready("r"), "Ready", 90)
+        self.assertIn("[+]API server ok", daemon.http("/readyz?verbose")[1])
+        self.assertEqual(daemon.stop(), 0)
