@@ -143,9 +143,11 @@ class Installation(KubeCase):
         wait_for(lambda: may() == "no", "the role without it")
         self.apply("late")
         wait_for(lambda: "[!]API server: the last write failed (auth_rejected)" in daemon.http("/readyz?verbose")[1], "the refusal to be said")
-        wait_for(lambda: len(self.proxy.requests("PATCH", "/late/status")) > 2, "further tries", 60)
-        said = [line for line in daemon.log().splitlines() if "repositories/status" in line and f"key={self.namespace}/late " in line]
-        self.assertEqual(len(said), 1, daemon.log()[-4000:])
+        said = lambda: [line for line in daemon.log().splitlines() if "cannot patch resource" in line and f"key={self.namespace}/late " in line]
+        wait_for(said, "the refusal in the log")
+        tries = len(self.proxy.requests("PATCH", "/late/status"))
+        wait_for(lambda: len(self.proxy.requests("PATCH", "/late/status")) > tries, "another try", 60)
+        self.assertEqual(len(said()), 1, daemon.log()[-4000:])
         self.assertEqual(daemon.http("/readyz")[0], 200, "others can still be read and synced")
         self.grant(rules)
         wait_for(lambda: self.ready("late") and self.ready("r"), "Ready", 90)
