@@ -275,9 +275,9 @@ private:
     out.directory_missing = listing_error_ == ENOENT || listing_error_ == ENOTDIR;
     out.incomplete = too_many_ || (listing_error_ != 0 && !out.directory_missing);
     if (listing_error_ != 0)
-      out.problems.push_back(of_directory(std::string{"the manifest directory cannot be read: "} + std::strerror(listing_error_)));
+      out.problems.push_back(of_directory("the manifest directory " + dir_.string() + " cannot be read: " + std::strerror(listing_error_)));
     if (too_many_)
-      out.problems.push_back(of_directory("the manifest directory has more than " + std::to_string(limits_.max_files) + " files"));
+      out.problems.push_back(of_directory("the manifest directory " + dir_.string() + " has more than " + std::to_string(limits_.max_files) + " files"));
     std::map<object_id, const manifest_object*> chosen;
     for (const auto& [name, file] : files_) {
       out.problems.insert(out.problems.end(), file.problems.begin(), file.problems.end());

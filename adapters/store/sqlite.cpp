@@ -6,6 +6,8 @@ namespace veranda::store::sqlite {
 namespace {
 
 std::string_view sentence(int code) noexcept {
+  if (code == SQLITE_IOERR_SHMSIZE)
+    return "the file cannot grow; is the disk full?";
   switch (code & 0xff) {
   case SQLITE_FULL: return "the disk is full";
   case SQLITE_IOERR: return "reading or writing the file failed";

@@ -233,7 +233,7 @@ std::vector<setting> make_table() {
       path("data-dir", "DIR", "Where everything durable lives: object store, package cache, mirrors, token. Locked by the daemon that uses it.",
            &settings::data_dir),
       {"listen", "ADDR:PORT", "Address of the HTTP API, probes and metrics. Port 0 takes a free one. An address other than loopback needs TLS.",
-       "must be an IP address (IPv6 in brackets) and a port, such as 127.0.0.1:7878 or [::1]:7878", assign_listen, show_listen},
+       "must be an IP address (IPv6 in brackets) or localhost, and a port, such as 127.0.0.1:7878 or [::1]:7878", assign_listen, show_listen},
       path("token-file", "FILE", "File with the token that API clients must show. The default one is made with mode 0600 at the first start.", &settings::token_file),
       path("tls-certificate", "FILE", "Certificate chain (PEM) of the listener.", &settings::tls_certificate),
       path("tls-key", "FILE", "Private key (PEM) of the listener.", &settings::tls_key),

@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE(listeners) {
   for (const std::string text : {"", "7878", ":7878", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "::1:7878", "[::1]", "[127.0.0.1]:1",
                                  "[]:1", "somewhere:1", "127.0.0.1:1 ", "127.0.0.1:000080"}) {
     BOOST_TEST(only_problem({"--listen=" + text}) ==
-               "flag --listen: \"" + text + "\": must be an IP address (IPv6 in brackets) and a port, such as 127.0.0.1:7878 or [::1]:7878");
+               "flag --listen: \"" + text + "\": must be an IP address (IPv6 in brackets) or localhost, and a port, such as 127.0.0.1:7878 or [::1]:7878");
   }
 }
 

@@ -40,7 +40,7 @@ std::optional<reply> refusal(const guard& gate, const exchange& e) {
   const auto& q = e.parser.get();
   const auto field = [&q](http::field f) { return std::string{q[f]}; };
   if (q.count(http::field::host) > 1 || !gate.host_allowed(field(http::field::host)))
-    return status_reply(403, "Forbidden", "the Host header does not name this server; add the name to its host names if it should");
+    return status_reply(403, "Forbidden", "the Host header does not name this server; use the address that it listens on");
   if (!gate.origin_allowed(field(http::field::origin)))
     return status_reply(403, "Forbidden", "requests from web pages of other origins are refused");
   if (is_public(e.asked.path) || gate.authorized(field(http::field::authorization)))
