@@ -4,6 +4,7 @@ import os
 import pathlib
 import pty
 import re
+import socket
 import subprocess
 import termios
 import threading
@@ -29,8 +30,8 @@ class Progress(Case):
             self.write(f"r{number}.yaml", manifest(f"repository-{number}", remote.path))
         self.arguments = ["--once", "--manifests", self.manifests, "--data-dir", self.data]
 
-    def on_terminal(self, columns, term):
-        """All that standard error showed on a terminal of that width."""
+    def on_terminal(self, columns, term, status=0, seen="", then=None):
+        """All that standard error showed on a terminal of that width; `then` is called when `seen` is there."""
         try:
             ours, theirs = pty.openpty()
         except OSError as why:  # a chroot without /dev/pts
@@ -42,15 +43,21 @@ class Progress(Case):
         try:
             while piece := os.read(ours, 65536):
                 shown += piece
+                if then and seen.encode() in shown:
+                    then()
+                    then = None
         except OSError: # the other end is closed
             pass
         os.close(ours)
-        self.assertEqual(process.wait(60), 0)
+        self.assertEqual(process.wait(60), status)
         return shown.decode()
 
     def test_is_one_line_that_fits_and_gives_way_to_the_log(self):
-        shown = self.on_terminal(40, "xterm")
-        self.assertIn("/3 repositories", shown)
+        slow = socket.create_server(("127.0.0.1", 0))  # accepts, and says nothing until it ends
+        self.addCleanup(slow.close)
+        self.write("slow.yaml", manifest("slow", f"http://127.0.0.1:{slow.getsockname()[1]}/x.git"))
+        shown = self.on_terminal(40, "xterm", status=1, seen="3/4 repositories", then=slow.close)
+        self.assertIn("3/4 repositories", shown)
         for line in shown.replace("\r\n", "\n").split("\n")[:-1]:
             self.assertRegex(line, r"\r\x1b\[K20\d\d-[^\r]*$", "a line of the log begins at the left")
             for progress in line.split("\r")[1:-1]:
