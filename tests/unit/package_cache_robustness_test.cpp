@@ -196,18 +196,27 @@ BOOST_AUTO_TEST_CASE(a_process_killed_at_any_moment_leaves_the_state_before_or_a
   std::mt19937 random{7};
   int reached = 0;
   for (int round = 0; round < 12; ++round) {
+    int said[2];
+    BOOST_REQUIRE(::pipe(said) == 0);
     const auto child = ::fork();
     BOOST_REQUIRE(child >= 0);
     if (child == 0) {
+      ::close(said[0]);
       auto cache = open_package_cache(file, now);
       auto claim = cache ? (*cache)->claim({"default", "repo"}, "uid-1", 1) : result<repository_claim>{failure{}};
       for (int n = reached + 1; claim; ++n)
-        if (!(*cache)->apply_delta(*claim, delta(generation(n)), state_of_generation(n)))
+        if (!(*cache)->apply_delta(*claim, delta(generation(n)), state_of_generation(n)) || ::write(said[1], "w", 1) != 1)
           break;
       ::_exit(1);
     }
-    ::usleep(20'000 + static_cast<useconds_t>(random() % 60'000));
+    ::close(said[1]);
+    char written = 0; // after so many deltas, somewhere within the next one
+    for (auto left = 1 + random() % 8; left > 0; --left)
+      BOOST_REQUIRE(::read(said[0], &written, 1) == 1);
+    for (volatile auto spin = random() % 3'000'000; spin > 0;)
+      spin = spin - 1;
     ::kill(child, SIGKILL);
+    ::close(said[0]);
     int status = 0;
     ::waitpid(child, &status, 0);
     BOOST_TEST(WIFSIGNALED(status)); // it did not end by itself
