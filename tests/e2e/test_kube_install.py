@@ -4,11 +4,12 @@ import os
 import re
 
 from harness import faults
+from harness.daemon import KubeDaemon
 from harness.fault_proxy import FaultProxy
 from harness.kube import CRDS, ROOT, KubeCase
 from harness.wait import wait_for
 
-from test_kube_sync import EVERY, KubeDaemon
+from test_kube_sync import EVERY
 
 INSTALLATION = ROOT / "config/kubernetes"
 SYSTEM = "veranda-system"

@@ -1,32 +1,17 @@
 """The daemon on a real API server: statuses, events, deletions, outages, and others who write the same objects."""
 import http.server
 import json
-import pathlib
 import sqlite3
 import subprocess
 import threading
 import time
 
-from harness.daemon import BIN, CLEAN, Daemon
+from harness.daemon import BIN, CLEAN, KubeDaemon
 from harness.kube import CONFIG_API, CRDS, OTHER_CRDS, KubeCase
-from harness.wait import free_port, wait_for
+from harness.wait import wait_for
 
 REPOSITORIES = "repositories.config.porch.kpt.dev"
 EVERY = ("--repo-sync-frequency", "1h", "--health-check-frequency", "1h")
-
-
-class KubeDaemon(Daemon):
-    """A daemon whose objects are at an API server."""
-
-    def __init__(self, kubeconfig, data, *flags, wait=True):
-        self.data = pathlib.Path(data)
-        self.port = free_port()
-        self.log_path = self.data.parent / f"verandad-{self.port}.log"
-        with self.log_path.open("wb") as log:
-            self.process = subprocess.Popen([BIN / "verandad", "--kubeconfig", kubeconfig, "--data-dir", str(data), "--listen", f"127.0.0.1:{self.port}", *map(str, flags)],
-                                            env=CLEAN, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-        if wait:
-            self.wait_ready()
 
 
 class Synced(KubeCase):

@@ -49,12 +49,15 @@ class Daemon:
     """A running daemon; ready when the constructor returns."""
 
     def __init__(self, manifests, data, *flags, wait=True):
+        self.begin(data, ["--manifests", manifests, *flags], wait)
+
+    def begin(self, data, arguments, wait):
         self.data = pathlib.Path(data)
         self.port = free_port()
         self.log_path = self.data.parent / f"verandad-{self.port}.log"
         with self.log_path.open("wb") as log:
-            self.process = subprocess.Popen([BIN / "verandad", "--manifests", str(manifests), "--data-dir", str(data), "--listen", f"127.0.0.1:{self.port}", *map(str, flags)],
-                                            env=CLEAN, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            command = [BIN / "verandad", "--data-dir", str(data), "--listen", f"127.0.0.1:{self.port}", *map(str, arguments)]
+            self.process = subprocess.Popen(command, env=CLEAN, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         if wait:
             self.wait_ready()
 
@@ -151,3 +154,10 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"no shutdown within {seconds} s:\n{self.log()[-4000:]}") from None
+
+
+class KubeDaemon(Daemon):
+    """A daemon whose objects are at an API server."""
+
+    def __init__(self, kubeconfig, data, *flags, wait=True):
+        self.begin(data, ["--kubeconfig", kubeconfig, *flags], wait)
