@@ -9,9 +9,11 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
+LIMIT = 3600  # seconds for one suite; the longest takes some minutes
 
 
 class Result(unittest.TextTestResult):
@@ -30,9 +32,18 @@ def run_here(names):
 
 
 def run_suite(name):
-    done = subprocess.run([sys.executable, __file__, "--here", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
-    counts = re.search(r"^COUNTS (\d+) (\d+) (\d+)$", done.stdout, re.M)
-    return name, done.stdout, tuple(map(int, counts.groups())) if counts else (0, 1, 0)
+    with tempfile.TemporaryFile("w+", errors="replace") as out:
+        process = subprocess.Popen([sys.executable, __file__, "--here", name], stdout=out, stderr=subprocess.STDOUT)
+        try:
+            end = f"{name} ended with {process.wait(LIMIT)}\n"
+        except subprocess.TimeoutExpired:
+            end = f"{name} was killed after {LIMIT} s\n"
+            process.kill()
+            process.wait()
+        out.seek(0)
+        said = out.read()
+    counts = re.search(r"^COUNTS (\d+) (\d+) (\d+)$", said, re.M)
+    return (name, said, tuple(map(int, counts.groups()))) if counts else (name, said + end, (0, 1, 0))
 
 
 def main():

@@ -48,7 +48,7 @@ class Api(Case):
         self.assertEqual(other.http(REPOSITORIES, headers={"Authorization": "Bearer " + self.running.token()})[0], 401)
 
     def test_the_listener_is_loopback_or_has_tls(self):
-        done = verandad("--listen=0.0.0.0:0", "--data-dir", self.folder / "data-3", seconds=20)
+        done = verandad("--listen=0.0.0.0:0", "--data-dir", self.folder / "data-3")
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("tls-certificate", done.stderr)
 
@@ -140,7 +140,7 @@ class Api(Case):
 
     def test_broken_requests_end_nothing(self):
         for text in (b"\0\0\0\0\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n"):
-            connection = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=60)
             connection.connect()
             try:
                 connection.sock.sendall(text)

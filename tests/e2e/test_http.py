@@ -39,7 +39,7 @@ class Https(Case):
         daemon = self.daemon()
         self.assertRegex(daemon.wait_condition("r", "Error")["message"].lower(), "certificate|tls|ssl")
         self.write("secrets.yaml", self.credentials(), self.ca())
-        daemon.wait_condition("r", "Ready", seconds=20)
+        daemon.wait_condition("r", "Ready")
 
     def test_a_changed_secret_starts_a_sync(self):
         self.write("secrets.yaml", self.credentials("wrong"), self.ca())
@@ -47,7 +47,7 @@ class Https(Case):
         daemon = self.daemon()
         self.assertRegex(daemon.wait_condition("r", "Error")["message"].lower(), "401|auth|credential")
         self.write("secrets.yaml", self.credentials(), self.ca())
-        daemon.wait_condition("r", "Ready", seconds=20)
+        daemon.wait_condition("r", "Ready")
 
     def test_credentials_stay_off_plain_http(self):
         plain = self.server(users={"robot": "pa55:word"})
@@ -59,7 +59,7 @@ class Https(Case):
         daemon.stop()
         allowed = self.daemon("--allow-plaintext-credentials")
         allowed.cli("sync", "r", "--wait", status=None)
-        allowed.wait_condition("r", "Ready", seconds=60)
+        allowed.wait_condition("r", "Ready")
 
     def test_one_fetch_for_many_repositories(self):
         server = self.server()

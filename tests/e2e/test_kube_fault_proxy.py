@@ -9,8 +9,9 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 
-from harness import faults
+from harness import fault_proxy, faults
 from harness.fault_proxy import FaultProxy, TcpProxy
 from harness.git_server import make_certificates
 from harness.wait import wait_for
@@ -51,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.server.streams += 1
+        self.server.count(1)
         try:
             for n in range(6):
                 line = json.dumps({"type": "MODIFIED", "object": {"n": n}}).encode() + b"\n"
@@ -68,7 +69,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     pass
             self.wfile.write(b"0\r\n\r\n")
         finally:
-            self.server.streams -= 1
+            self.server.count(-1)
+
+
+class Upstream(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, tls):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.heard, self.streams, self.lock = [], 0, threading.Lock()  # requests; streams that are open
+        self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def count(self, change):
+        with self.lock:
+            self.streams += change
 
 
 class FaultProxyTest(unittest.TestCase):
@@ -77,22 +92,18 @@ class FaultProxyTest(unittest.TestCase):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="veranda-faults-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         make_certificates(cls.folder)
-        cls.upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        cls.upstream.daemon_threads = True
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(cls.folder / "server.crt", cls.folder / "server.key")
-        cls.upstream.socket = tls.wrap_socket(cls.upstream.socket, server_side=True)
-        threading.Thread(target=cls.upstream.serve_forever, daemon=True).start()
-        cls.addClassCleanup(cls.upstream.server_close)
-        cls.addClassCleanup(cls.upstream.shutdown)
+        cls.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        cls.tls.load_cert_chain(cls.folder / "server.crt", cls.folder / "server.key")
         cls.trust = ssl.create_default_context(cafile=str(cls.folder / "ca.crt"))
 
     def setUp(self):
-        self.upstream.heard, self.upstream.streams = [], 0
+        self.upstream = Upstream(self.tls)  # one for each test: requests of an earlier one may still be under way
+        self.addCleanup(self.upstream.server_close)
+        self.addCleanup(self.upstream.shutdown)
         self.proxy = FaultProxy(self.upstream.server_address[1], self.folder)
         self.addCleanup(self.proxy.close)
 
-    def connect(self, port=None, seconds=10):
+    def connect(self, port=None, seconds=60):
         connection = http.client.HTTPSConnection("127.0.0.1", port or self.proxy.port, timeout=seconds, context=self.trust)
         self.addCleanup(connection.close)
         return connection
@@ -171,7 +182,8 @@ class FaultProxyTest(unittest.TestCase):
         self.proxy.add(faults.Fault("duplicate", edit=faults.duplicate, times=1), faults.Fault("swap", edit=faults.swap, times=1),
                        faults.Fault("inject", edit=faults.inject(b'{"type":"BOOKMARK","object":{"n":9}}\n'), times=1))
         self.assertEqual(self.events(), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
-        self.assertEqual(self.events(), [1, 0, 3, 2, 5, 4])
+        with unittest.mock.patch.object(fault_proxy, "HOLD", 60):  # however slowly they come
+            self.assertEqual(self.events(), [1, 0, 3, 2, 5, 4])
         self.assertEqual(self.events(), [9, 0, 1, 2, 3, 4, 5])
         self.assertEqual(self.events(), [0, 1, 2, 3, 4, 5])
 
@@ -216,8 +228,9 @@ class FaultProxyTest(unittest.TestCase):
         raise http.client.IncompleteRead(b"")
 
     def test_a_pulled_cable(self):
-        connection = self.connect(seconds=0.5)
+        connection = self.connect()
         self.assertEqual(self.ask("/a", connection=connection)[0], 200)
+        connection.sock.settimeout(0.5)
         self.proxy.stall()
         with self.assertRaises(TimeoutError):
             self.ask("/a", connection=connection)

@@ -33,7 +33,7 @@ class Synced(KubeCase):
     def get(self, name="r"):
         return self.cluster.expect("GET", f"{self.repositories}/{name}")
 
-    def wait_reason(self, reason, name="r", seconds=60):
+    def wait_reason(self, reason, name="r", seconds=120):
         def settled():
             found = self.get(name)
             conditions = found.get("status", {}).get("conditions", [])
@@ -63,7 +63,7 @@ class Life(Synced):
         self.assertEqual(status["packageCount"], 2)
         self.assertEqual(status["gitCommitHash"], self.git.resolve("main"))
         self.assertIn("True", self.cluster.kubectl("get", "repositories", "r", "-n", self.namespace))
-        self.assertIn("condition met", self.cluster.kubectl("wait", "repository/r", "--for=condition=Ready", "-n", self.namespace, "--timeout=10s"))
+        self.assertIn("condition met", self.cluster.kubectl("wait", "repository/r", "--for=condition=Ready", "-n", self.namespace, "--timeout=60s"))
         wait_for(lambda: self.events("Ready"), "an event")
         self.assertIn("Repository Ready", self.cluster.kubectl("describe", "repository", "r", "-n", self.namespace))
         # Another branch that is not there, then one that is.
@@ -74,7 +74,7 @@ class Life(Synced):
         self.cluster.kubectl("patch", "repository", "r", "-n", self.namespace, "--type=merge", "-p", '{"spec":{"git":{"branch":"main"}}}')
         self.wait_reason("Ready")
         self.assertGreater(self.rows(), 0)
-        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=30s")
+        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=120s")
         wait_for(lambda: self.rows() == 0, "the end of the rows")
         self.assertEqual(self.cluster.expect("GET", self.repositories)["items"], [])
         daemon.stop()
@@ -99,7 +99,7 @@ class Life(Synced):
             self.assertEqual((json.loads(answer)["kind"], status >= 400), ("Status", True), answer)
             self.assertIn("kept by the API server", json.loads(answer)["message"])
         self.assertEqual(len(daemon.items("packagerevisions", self.namespace)), 2)
-        self.assertIn("[+]API server ok", daemon.http("/readyz?verbose")[1])
+        wait_for(lambda: "[+]API server ok" in daemon.http("/readyz?verbose")[1], "the last write to be said")
 
     def test_once(self):
         self.cluster.apply(self.manifest())
@@ -131,13 +131,14 @@ class Trouble(Synced):
         self.cluster.kill()
         wait_for(lambda: "[!]repositories" in daemon.http("/readyz?verbose")[1], "the outage to be noticed")
         self.assertEqual(daemon.http("/readyz")[0], 200)
-        time.sleep(5)
-        reasons = [line.split("err=")[1] for line in daemon.log().splitlines() if "cannot be followed" in line]
-        self.assertEqual(len(reasons), len(set(reasons)), "each reason is said once")
-        self.assertIn("no connection", reasons[-1])
+        said = lambda: [line.split("err=")[1] for line in daemon.log().splitlines() if "cannot be followed" in line]
+        wait_for(lambda: [reason for reason in said() if "no connection" in reason], "the reason in the log")
+        time.sleep(5)  # some more tries
+        self.assertEqual(len(said()), len(set(said())), "each reason is said once")
+        self.assertIn("no connection", said()[-1])
         self.cluster.start()
         self.cluster.apply(self.manifest("late"))
-        self.wait_reason("Ready", "late", 90)
+        self.wait_reason("Ready", "late")
         wait_for(lambda: "[+]repositories ok" in daemon.http("/readyz?verbose")[1], "the end of the outage")
 
     def test_it_ends_in_order_without_its_api_server(self):
@@ -149,7 +150,7 @@ class Trouble(Synced):
         wait_for(lambda: "[!]repositories" in daemon.http("/readyz?verbose")[1], "the outage to be noticed")
         begun = time.monotonic()
         self.assertEqual(daemon.stop(), 0)
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 15, "it does not wait for an answer, nor until it may ask again")
 
     def test_something_that_is_no_api_server(self):
         class Page(http.server.BaseHTTPRequestHandler):
@@ -169,6 +170,7 @@ class Trouble(Synced):
         self.addCleanup(page.shutdown)
         daemon = self.start(server=f"http://127.0.0.1:{page.server_address[1]}", wait=False)
         wait_for(lambda: "a web page was answered" in daemon.log(), "the reason in the log")
+        daemon.wait_listening()
         wait_for(lambda: "a web page was answered" in daemon.http("/readyz")[1], "the reason in the probe")
         time.sleep(4)
         self.assertEqual(len([line for line in daemon.log().splitlines() if "cannot be followed" in line]), 1, daemon.log())
@@ -193,7 +195,7 @@ class Trouble(Synced):
         self.wait_reason("Ready")
         self.wait_reason("Ready", "stays")
         daemon.stop()
-        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=30s")
+        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=120s")
         self.start()
         of = "repository = (SELECT id FROM repositories WHERE name = '{}')"
         wait_for(lambda: self.rows(of.format("r")) == 0, "the end of its rows")
@@ -224,12 +226,13 @@ class Trouble(Synced):
         wait_for(lambda: self.rows() > 0, "a sync all the same")
         self.cluster.kubectl("create", "role", "writer", "--verb=patch", f"--resource={REPOSITORIES}/status", "-n", self.namespace)
         self.cluster.kubectl("create", "rolebinding", "writer", "--role=writer", "--user=robot", "-n", self.namespace)
-        self.wait_reason("Ready", seconds=60)
+        self.wait_reason("Ready")
 
     def test_a_watch_that_is_forbidden_heals_with_the_role(self):
         daemon = self.start(user="robot", wait=False)
         self.cluster.apply(self.manifest())
         wait_for(lambda: "grant list and watch on " + REPOSITORIES in daemon.log(), "the reason in the log")
+        daemon.wait_listening()
         wait_for(lambda: daemon.http("/readyz")[0] == 503 and "forbidden" in daemon.http("/readyz")[1], "the reason in the probe")
         self.assertEqual(len([line for line in daemon.log().splitlines() if "cannot be followed" in line]), 1, daemon.log())
         self.cluster.kubectl("create", "role", "all", "--verb=get,list,watch,patch", f"--resource={REPOSITORIES},{REPOSITORIES}/status", "-n", self.namespace)
@@ -246,6 +249,7 @@ class WithoutDefinition(Synced):
     def test_it_waits_for_the_definition(self):
         daemon = self.start(wait=False)
         wait_for(lambda: "install its CRD" in daemon.log(), "the reason in the log")
+        daemon.wait_listening()
         status, text = daemon.http("/readyz")
         self.assertEqual(status, 503)
         self.assertIn("CRD", text)
@@ -266,7 +270,7 @@ class Pruned(Synced):
         self.assertEqual(list(self.get()["status"]), ["conditions"])
         # One write a sync, for its next time; nothing in between.
         versions, times, until = set(), set(), time.monotonic() + 13
-        while time.monotonic() < until:
+        while time.monotonic() < until or (len(times) < 3 and time.monotonic() < until + 60):
             found = self.get()
             versions.add(found["metadata"]["resourceVersion"])
             times.add(found["status"]["conditions"][0]["message"])

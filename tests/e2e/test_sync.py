@@ -114,7 +114,7 @@ class Changes(Case):
         daemon = self.daemon("--health-check-frequency=1s")
         daemon.wait_condition("r", "Ready")
         self.remote.publish("c", 1)
-        wait_for(lambda: "r.c.v1" in daemon.revisions("r"), "the pushed revision", 20)
+        wait_for(lambda: "r.c.v1" in daemon.revisions("r"), "the pushed revision")
 
     def test_condition_moves_only_when_it_changes(self):
         daemon = self.daemon()

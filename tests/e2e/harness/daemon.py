@@ -6,7 +6,7 @@ import pathlib
 import signal
 import subprocess
 
-from .wait import free_port, wait_for
+from .wait import LONG, free_port, wait_for
 
 BIN = pathlib.Path(os.environ.get("VERANDA_BIN_DIR", pathlib.Path(__file__).resolve().parents[3] / "build/release"))
 CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("VERANDA")}
@@ -17,16 +17,16 @@ def verandad(*arguments, seconds=120, **environment):
     return subprocess.run([BIN / "verandad", *map(str, arguments)], env=CLEAN | environment, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
 
 
-def veranda(*arguments, seconds=60):
+def veranda(*arguments, seconds=120):
     """Runs the command line without a daemon (`scan`, `cron`)."""
     return subprocess.run([BIN / "veranda", *map(str, arguments)], env=CLEAN, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
 
 
 class Events:
-    """The events of one watch, in order; `next` waits for at most 30 s."""
+    """The events of one watch, in order; `next` waits for at most a minute."""
 
     def __init__(self, daemon, path):
-        self.connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
+        self.connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=LONG)
         self.connection.request("GET", path, headers={"Authorization": "Bearer " + daemon.token()})
         self.answer = self.connection.getresponse()
         if self.answer.status != 200:
@@ -69,7 +69,16 @@ class Daemon:
                 return self.http("/readyz")[0] == 200
             except OSError:
                 return False
-        wait_for(ready, "a ready daemon", 60)
+        wait_for(ready, "a ready daemon", 2 * LONG)
+
+    def wait_listening(self):
+        """Until it answers, whatever it answers: its log may begin before."""
+        def answers():
+            try:
+                return self.http("/livez")
+            except OSError:
+                return None
+        wait_for(answers, "a listening daemon", 2 * LONG)
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -80,7 +89,7 @@ class Daemon:
     def http(self, path, method="GET", body=None, headers=None):
         """Status and body of one request, with the token."""
         sent = {"Authorization": "Bearer " + self.token()} if (self.data / "token").exists() else {}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONG)
         try:
             connection.request(method, path, body, sent | (headers or {}))
             answer = connection.getresponse()
@@ -91,7 +100,7 @@ class Daemon:
     def command(self, *arguments):
         return [str(BIN / "veranda"), "--server", f"http://127.0.0.1:{self.port}", "--data-dir", str(self.data), *map(str, arguments)]
 
-    def cli(self, *arguments, status=0, seconds=60):
+    def cli(self, *arguments, status=0, seconds=120):
         """Standard output of one command, which must end with `status` (None: any)."""
         done = subprocess.run(self.command(*arguments), env=CLEAN, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
         if status is not None and done.returncode != status:
@@ -118,7 +127,7 @@ class Daemon:
         conditions = (found or {}).get("status", {}).get("conditions", [])
         return conditions[0] if conditions else {}
 
-    def wait_condition(self, name, reason, namespace="default", seconds=30):
+    def wait_condition(self, name, reason, namespace="default", seconds=LONG):
         """Waits until Ready has `reason` for the current generation."""
         def settled():
             found = self.repository(name, namespace)
@@ -145,7 +154,7 @@ class Daemon:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, seconds=30):
+    def stop(self, seconds=LONG):
         """Orderly shutdown; answers the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -1,9 +1,10 @@
 """git-http-backend behind nginx: http or https (with a private CA), with or without basic authentication."""
 import os
 import pathlib
+import socket
 import subprocess
 
-from .wait import accepts, free_port, wait_for
+from .wait import LONG, accepts, free_port, wait_for
 
 BACKEND = "/usr/lib/git-core/git-http-backend"
 
@@ -30,6 +31,7 @@ http {{
       fastcgi_param GIT_CONFIG_COUNT 1; fastcgi_param GIT_CONFIG_KEY_0 safe.directory; fastcgi_param GIT_CONFIG_VALUE_0 *;
     }}
   }}
+  server {{ listen unix:{dir}/mark.sock; location / {{ return 204; }} }}
 }}
 """
 
@@ -52,7 +54,7 @@ class GitServer:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.root, self.tls, self.users, self.port = str(root), tls, users, free_port()
-        self.v2, self.moved = v2, moved
+        self.v2, self.moved, self.marks = v2, moved, 0
         if tls:
             make_certificates(self.folder)
         if users is not None:
@@ -92,9 +94,18 @@ class GitServer:
         return (self.folder / "ca.crt").read_bytes()
 
     def requests(self):
-        """Lines of the access log."""
-        log = self.folder / "access.log"
-        return log.read_text().splitlines() if log.exists() else []
+        """Lines of the access log: of every request that was answered before. The only worker writes a line when it is through with a request, so what stands
+        before the line of a request of our own is complete."""
+        self.marks += 1
+        mark = f"GET /mark-{self.marks} "
+        with socket.socket(socket.AF_UNIX) as asker:
+            asker.settimeout(LONG)
+            asker.connect(str(self.folder / "mark.sock"))
+            asker.sendall(f"{mark}HTTP/1.0\r\n\r\n".encode())
+            while asker.recv(4096):
+                pass
+        lines = wait_for(lambda: (text := (self.folder / "access.log").read_text()) and mark in text and text.splitlines(), "the log of the git server")
+        return [line for line in lines if '"GET /mark-' not in line]
 
     def close(self):
         for process in (self.nginx, self.cgi):

@@ -70,7 +70,7 @@ class Cluster(Servers):
         def answered():
             found = self.request(method, path, body, **more)
             return None if found[0] == 429 else found
-        status, answer = wait_for(answered, f"an answer to {method} {path} other than 429", 60, 0.2)
+        status, answer = wait_for(answered, f"an answer to {method} {path} other than 429", 120, 0.2)
         if status >= 300:
             raise AssertionError(f"{method} {path} answered {status}: {answer}")
         return answer
@@ -101,7 +101,7 @@ class Cluster(Servers):
                 done.result()
         return [answers[at] for at, _ in todo]
 
-    def watch(self, path, user="admin", seconds=30, **parameters):
+    def watch(self, path, user="admin", seconds=60, **parameters):
         """Opens a watch; iterates over its events, as objects, until the server ends it, and gives up after `seconds` without one."""
         target = path + "?" + urllib.parse.urlencode({"watch": "true", **parameters})
 
@@ -127,7 +127,7 @@ class Cluster(Servers):
                 connection.close()
         return events()
 
-    def run_kubectl(self, *arguments, user="admin", input=None, home=None, seconds=120):
+    def run_kubectl(self, *arguments, user="admin", input=None, home=None, seconds=300):
         """One finished kubectl; `home` defaults to a fresh one, so that nothing is remembered from call to call."""
         with tempfile.TemporaryDirectory(prefix="home-", dir=self.folder) as fresh:
             at = self.folder / f"kubeconfig.{user}"
@@ -168,8 +168,8 @@ class Cluster(Servers):
             known = next((s for s in document["components"]["schemas"].values()
                           if any(k["kind"] == names["kind"] for k in s.get("x-kubernetes-group-version-kind", []))), {}).get("properties", {})
             return shape(known.get("spec")) == shape(schema.get("spec")) and shape(known.get("status")) == shape(schema.get("status"))
-        wait_for(published, f"{name} to be served", 60, 0.1)
-        wait_for(lambda: self.request("GET", f"{path}/{names['plural']}")[0] == 200, f"lists of {names['plural']}", 30, 0.1)
+        wait_for(published, f"{name} to be served", 120, 0.1)
+        wait_for(lambda: self.request("GET", f"{path}/{names['plural']}")[0] == 200, f"lists of {names['plural']}", 120, 0.1)
 
     def remove_crd(self, name):
         """Deletes a definition with all its objects, finalizers or not."""
@@ -179,7 +179,7 @@ class Cluster(Servers):
         path = f"/apis/{definition['spec']['group']}/{definition['spec']['versions'][0]['name']}"
         self.request("DELETE", f"{CRD_API}/{name}")
         self.release(path, definition["spec"]["names"]["plural"])
-        wait_for(lambda: self.request("GET", f"{CRD_API}/{name}")[0] == 404, f"the end of {name}", 60, 0.1)
+        wait_for(lambda: self.request("GET", f"{CRD_API}/{name}")[0] == 404, f"the end of {name}", 120, 0.1)
 
     def release(self, api, resource, namespace=None):
         """Takes the finalizers off all objects of a kind."""
@@ -190,7 +190,7 @@ class Cluster(Servers):
                 place = f"namespaces/{meta['namespace']}/" if "namespace" in meta else ""
                 self.request("PATCH", f"{api}/{place}{resource}/{meta['name']}", {"metadata": {"finalizers": None}}, content_type="application/merge-patch+json")
 
-    def finish_namespace(self, name, seconds=60):
+    def finish_namespace(self, name, seconds=120):
         """Does for a namespace that is being deleted what the controller manager would: deletes what is in it, waits for finalizers, lets it go."""
         listing = self.kubectl("api-resources", "--namespaced", "--verbs=list,delete", "-o", "name").split()
         kinds = [kind for kind in listing if kind not in ("events", "events.events.k8s.io")] + ["events"]

@@ -43,7 +43,7 @@ class Process:
         if not self.running():
             raise AssertionError(f"{what} ended with {self.process.returncode}:\n{self.log_path.read_text(errors='replace')[-4000:]}")
 
-    def end(self, with_signal=signal.SIGKILL, seconds=30):
+    def end(self, with_signal=signal.SIGKILL, seconds=60):
         if self.running():
             self.process.send_signal(with_signal)
         try:
@@ -94,11 +94,11 @@ class Servers:
         def healthy():
             self.etcd.require("etcd")
             return accepts(self.etcd_port) and self.etcd_call("/v3/maintenance/status", {}) is not None
-        wait_for(healthy, "etcd", 60)
+        wait_for(healthy, "etcd", 120)
 
     def etcd_call(self, path, body):
         """One call of etcd's JSON gateway; None when it does not answer well."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=60)
         try:
             connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -121,7 +121,7 @@ class Servers:
         if wait:
             self.wait_ready()
 
-    def wait_ready(self, seconds=120):
+    def wait_ready(self, seconds=240):
         def ready():
             self.server.require("kube-apiserver")
             try:

@@ -3,8 +3,11 @@ import contextlib
 import socket
 import time
 
+LONG = 60  # seconds: far more than anything takes on a slow machine with other work
+reserved = []  # sockets that hold the ports of `free_port` until this process ends
 
-def wait_for(probe, what, seconds=30, pause=0.02):
+
+def wait_for(probe, what, seconds=LONG, pause=0.02):
     """The first true answer of `probe`; fails after `seconds`, saying what was waited for and what was seen last."""
     deadline = time.monotonic() + seconds
     while True:
@@ -17,12 +20,16 @@ def wait_for(probe, what, seconds=30, pause=0.02):
 
 
 def free_port():
-    with contextlib.closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port of 127.0.0.1 for one server, or for none: who connects is refused. It stays bound here, so that nobody is given it, as listener or as client;
+    a server that sets SO_REUSEADDR, as all do, can listen on it all the same, and again after its restart."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    reserved.append(holder)
+    return holder.getsockname()[1]
 
 
 def accepts(port):
     with contextlib.closing(socket.socket()) as client:
-        client.settimeout(1)
+        client.settimeout(LONG)
         return client.connect_ex(("127.0.0.1", port)) == 0
