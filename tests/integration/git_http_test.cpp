@@ -1,6 +1,7 @@
 // links: veranda_adapter_git veranda_model
 #define BOOST_TEST_MODULE git_http
 #include "adapters/git/http_listing.hpp"
+#include "tests/support/closed_port.hpp"
 #include "tests/support/git_http_server.hpp"
 #include "tests/support/git_repository.hpp"
 #include "tests/support/scripted_server.hpp"
@@ -59,7 +60,7 @@ result<listing> one(listing_engine& engine, const remote_endpoint& remote, const
     BOOST_TEST(!got);
     got = std::move(l);
   });
-  for (const auto until = std::chrono::steady_clock::now() + 20s; !got && std::chrono::steady_clock::now() < until;) engine.run_for(200ms);
+  for (const auto until = std::chrono::steady_clock::now() + 60s; !got && std::chrono::steady_clock::now() < until;) engine.run_for(200ms);
   return got ? *std::move(got) : result<listing>{failure{ec::internal, "the engine never called back", {}, {}, {}}};
 }
 
@@ -162,7 +163,7 @@ BOOST_FIXTURE_TEST_CASE(many_on_one_connection, setup) {
   int done = 0;
   for (int i = 0; i < 20; ++i) engine->start({server.url("origin/.git"), {}}, prefixes, {}, {}, [&](result<listing> l) { done += l.ok() ? 1 : 0; });
   BOOST_TEST(engine->active() == 20U);
-  for (int i = 0; i < 100 && engine->active() > 0; ++i) engine->run_for(200ms);
+  for (const auto until = std::chrono::steady_clock::now() + 60s; engine->active() > 0 && std::chrono::steady_clock::now() < until;) engine->run_for(200ms);
   BOOST_TEST(done == 20);
   BOOST_TEST(engine->connections_opened() <= 2U);
 }
@@ -189,9 +190,9 @@ BOOST_FIXTURE_TEST_CASE(answers_and_their_classes, setup) {
     {"garbage\r\n\r\n", ec::unsupported},
     {"HTTP/1.1 301 Moved\r\nLocation: ftp://example.com/\r\nContent-Length: 0\r\n\r\n", ec::unsupported},
   };
-  limits.low_speed_time = 1s;
   for (const auto& r : rows) {
     const scripted_server server{[&](const std::string&) { return r.answer; }};
+    limits.low_speed_time = r.answer.find("999") != std::string::npos ? 1s : 60s; // what is never whole
     const auto l = list({server.url(), {}});
     BOOST_REQUIRE(!l);
     if (r.answer.starts_with("garbage")) BOOST_TEST((l.error().code == ec::unsupported || l.error().code == ec::unavailable), text_of(l));
@@ -204,20 +205,20 @@ BOOST_FIXTURE_TEST_CASE(answers_and_their_classes, setup) {
 }
 
 BOOST_FIXTURE_TEST_CASE(unreachable_hanging_cancelled, setup) {
-  std::string gone;
-  { gone = scripted_server{v2_answer}.url(); }
-  BOOST_TEST((list({gone, {}}).error().code == ec::unreachable), text_of(list({gone, {}})));
-  BOOST_TEST((list({"http://nowhere.invalid/x", {}}).error().code == ec::unreachable));
+  const closed_port gone;
+  BOOST_TEST((list({gone.url(), {}}).error().code == ec::unreachable), text_of(list({gone.url(), {}})));
+  BOOST_TEST((list({"http://" + std::string(64, 'a') + ".invalid/x", {}}).error().code == ec::unreachable)); // a name that is too long for any DNS to be asked
   const scripted_server silent{[](const std::string&) { return std::string{}; }};
-  const auto begun = std::chrono::steady_clock::now();
-  cancel.deadline = begun + 400ms;
+  cancel.deadline = std::chrono::steady_clock::now() + 2s;
   BOOST_TEST((list({silent.url(), {}}).error().code == ec::timed_out));
   cancel.deadline = std::chrono::steady_clock::time_point::max();
-  limits.total_timeout = 300ms;
+  limits.total_timeout = 2s;
   BOOST_TEST((list({silent.url(), {}}).error().code == ec::timed_out));
-  limits.total_timeout = 60s;
+  limits.total_timeout = 300s;
   limits.low_speed_time = 1s;
   BOOST_TEST((list({silent.url(), {}}).error().code == ec::timed_out));
+  limits.low_speed_time = 300s;
+  const auto begun = std::chrono::steady_clock::now();
   const auto engine = make_listing_engine(limits, 1);
   auto token = std::make_shared<cancel_token>();
   std::thread stopper{[&] {
@@ -227,7 +228,7 @@ BOOST_FIXTURE_TEST_CASE(unreachable_hanging_cancelled, setup) {
   }};
   BOOST_TEST((one(*engine, {silent.url(), {}}, prefixes, {}, token).error().code == ec::cancelled));
   stopper.join();
-  BOOST_TEST((std::chrono::steady_clock::now() - begun < 10s));
+  BOOST_TEST((std::chrono::steady_clock::now() - begun < 60s)); // none of its own limits
   int told = 0;
   {
     const auto ending = make_listing_engine(limits, 1);
@@ -256,24 +257,24 @@ BOOST_FIXTURE_TEST_CASE(a_silent_host_takes_no_slot_from_others, setup) {
   for (int i = 0; i < 12; ++i)
     engine->start({good.url("/" + std::to_string(i)), {}}, prefixes, {}, {}, [&](result<listing> l) { listed += l.ok() ? 1 : 0; });
   const auto begun = std::chrono::steady_clock::now();
-  while (listed < 12 && std::chrono::steady_clock::now() - begun < 10s) engine->run_for(50ms);
+  while (listed < 12 && std::chrono::steady_clock::now() - begun < 60s) engine->run_for(50ms);
   BOOST_TEST(listed == 12);
   BOOST_TEST(said.empty());
   BOOST_TEST(silent.requests().size() <= 2U);
   // One that never came to its turn says nothing of its remote.
   tokens.back()->deadline = std::chrono::steady_clock::now();
-  while (said.empty() && std::chrono::steady_clock::now() - begun < 10s) engine->run_for(50ms);
+  while (said.empty() && std::chrono::steady_clock::now() - begun < 60s) engine->run_for(50ms);
   BOOST_REQUIRE(said.size() == 1U);
   BOOST_TEST((said.front() == ec::overloaded));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_listing_has_its_time_from_when_its_turn_has_come, setup) {
   const scripted_server slow{[](const std::string& r) { // answers once, then never
-    if (is_hello(r)) std::this_thread::sleep_for(400ms);
+    if (is_hello(r)) std::this_thread::sleep_for(2s);
     return is_hello(r) ? v2_answer(r) : std::string{};
   }};
   const scripted_server good{v2_answer};
-  limits.total_timeout = 600ms;
+  limits.total_timeout = 4s;
   const auto engine = make_listing_engine(limits, 1);
   const auto begun = std::chrono::steady_clock::now();
   std::vector<ec> said;
@@ -281,13 +282,13 @@ BOOST_FIXTURE_TEST_CASE(a_listing_has_its_time_from_when_its_turn_has_come, setu
   for (int i = 0; i < 2; ++i)
     engine->start({slow.url("/" + std::to_string(i)), {}}, prefixes, {}, std::make_shared<cancel_token>(), [&](result<listing> l) { said.push_back(l ? ec::internal : l.error().code); });
   engine->start({good.url(), {}}, prefixes, {}, std::make_shared<cancel_token>(), [&](result<listing> l) { last = std::move(l); });
-  while (!last && std::chrono::steady_clock::now() - begun < 20s) engine->run_for(50ms);
+  while (!last && std::chrono::steady_clock::now() - begun < 60s) engine->run_for(50ms);
   BOOST_REQUIRE(last); // it waited longer than a listing may take
   BOOST_TEST(last->ok(), text_of(*last));
   BOOST_REQUIRE(said.size() == 2U);
   for (const auto code : said) BOOST_TEST((code == ec::timed_out));
-  BOOST_TEST((std::chrono::steady_clock::now() - begun >= 1'100ms));
-  BOOST_TEST((std::chrono::steady_clock::now() - begun < 1'900ms)); // both requests of a listing share its time
+  BOOST_TEST((std::chrono::steady_clock::now() - begun >= 7s));
+  BOOST_TEST((std::chrono::steady_clock::now() - begun < 12s)); // both requests of a listing share its time
 }
 
 BOOST_FIXTURE_TEST_CASE(all_listings_share_a_budget, setup) {
@@ -319,14 +320,14 @@ BOOST_FIXTURE_TEST_CASE(all_listings_share_a_budget, setup) {
     const auto l = one(*engine, {large.url(), {}}, prefixes);
     return !l && l.error().what.find("too large together") != std::string::npos && l.error().code == ec::overloaded;
   };
-  for (hang(); !refused() && std::chrono::steady_clock::now() - begun < 10s; hang()) engine->run_for(20ms); // until the other has all that it gets
+  for (hang(); !refused() && std::chrono::steady_clock::now() - begun < 60s; hang()) engine->run_for(20ms); // until the other has all that it gets
   BOOST_TEST(refused());
   const auto v0 = one(*engine, {large_v0.url(), {}}, prefixes);
   BOOST_TEST(text_of(v0).find("too large together") != std::string::npos, text_of(v0));
   BOOST_TEST((v0.error().code == ec::overloaded));
   BOOST_TEST(one(*engine, {small.url(), {}}, prefixes).ok()); // has its own place
   token->stop = true;
-  while (!ended && std::chrono::steady_clock::now() - begun < 10s) engine->run_for(10ms);
+  while (!ended && std::chrono::steady_clock::now() - begun < 120s) engine->run_for(10ms);
   BOOST_TEST((ended == std::optional{ec::cancelled}));
   for (int i = 0; i < 3; ++i) { // all is given back
     BOOST_TEST(one(*engine, {large.url(), {}}, prefixes).ok());

@@ -402,14 +402,14 @@ bool alive(const std::filesystem::path& pid_file) {
 BOOST_FIXTURE_TEST_CASE(a_hanging_child_dies_with_its_group_at_the_deadline, setup) {
   const auto pid_file = scratch / "pid";
   const fake_git hanging{scratch, "sleep 1000 & echo $! > '" + pid_file.string() + "'; wait\n"};
-  cancel.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{400};
+  cancel.deadline = std::chrono::steady_clock::now() + std::chrono::seconds{4}; // by then it has begun
   const auto begun = std::chrono::steady_clock::now();
   const auto l = list_refs(remote(), prefixes, {}, limits, cancel);
   BOOST_REQUIRE(!l);
   BOOST_TEST((l.error().code == ec::timed_out), l.error().what);
-  BOOST_TEST((std::chrono::steady_clock::now() - begun < std::chrono::seconds{5}));
+  BOOST_TEST((std::chrono::steady_clock::now() - begun < std::chrono::minutes{2}));
   BOOST_REQUIRE(std::filesystem::exists(pid_file));
-  for (int i = 0; i < 100 && alive(pid_file); ++i) std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  while (alive(pid_file) && std::chrono::steady_clock::now() - begun < std::chrono::minutes{2}) std::this_thread::sleep_for(std::chrono::milliseconds{20});
   BOOST_TEST(!alive(pid_file));
 }
 
@@ -463,9 +463,10 @@ BOOST_FIXTURE_TEST_CASE(errors_of_the_child, setup) {
     BOOST_TEST((l.error().code == r.expected), r.script << l.error().what);
     BOOST_TEST(l.error().what.size() < 600U);
   }
+  const std::string path = std::getenv("PATH");
   ::setenv("PATH", "/nonexistent", 1);
   const auto l = list_refs(remote(), prefixes, {}, limits, cancel);
-  ::setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);
+  ::setenv("PATH", path.c_str(), 1);
   BOOST_TEST((l.error().code == ec::unavailable), l.error().what);
 }
 

@@ -60,9 +60,9 @@ public:
   void hear_all(const std::vector<source::repository_event>& events) {
     for (const auto& e : events) hear(e);
   }
-  /// Listens until it knows just what is true, for at most half a minute.
+  /// Listens until it knows just what is true, for at most a minute.
   void catch_up(source::repository_source& source, const fake_api_server& server) {
-    const auto until = std::chrono::steady_clock::now() + 30s;
+    const auto until = std::chrono::steady_clock::now() + 60s;
     while (known_ != server.truth() && std::chrono::steady_clock::now() < until) poll(source);
     BOOST_REQUIRE((known_ == server.truth()));
   }
@@ -178,7 +178,7 @@ BOOST_AUTO_TEST_CASE(trouble_in_between_is_said_and_heals) {
   l.list(*source);
   server.set_fault([](const std::string&) { return stream_server::reply("403 Forbidden", R"({"kind":"Status","reason":"Forbidden","code":403,"message":"no list for you"})"); });
   server.cut_watches();
-  const auto until = std::chrono::steady_clock::now() + 20s;
+  const auto until = std::chrono::steady_clock::now() + 60s;
   while (problems.empty() && std::chrono::steady_clock::now() < until) l.poll(*source);
   server.put("blue/a", "y");
   for (int i = 0; i < 5; ++i) l.poll(*source);
@@ -265,7 +265,7 @@ BOOST_AUTO_TEST_CASE(whatever_the_server_does_the_truth_is_known_in_the_end) {
         return odd[faults() % odd.size()];
       });
       client_limits limits;
-      limits.call_timeout = 300ms;
+      limits.call_timeout = 5s;
       auto options = quick();
       options.policy.page_limit = 7;
       options.seed = seed;
@@ -316,9 +316,9 @@ BOOST_AUTO_TEST_CASE(an_interrupt_ends_waiting_now_and_later) {
   l.list(*source);
   std::thread other([&] { source->interrupt(); });
   const auto begun = std::chrono::steady_clock::now();
-  BOOST_TEST(source->poll(l.position, 20s).ok());
-  BOOST_TEST(source->poll(l.position, 20s).ok());
-  BOOST_TEST((std::chrono::steady_clock::now() - begun < 10s));
+  BOOST_TEST(source->poll(l.position, 120s).ok());
+  BOOST_TEST(source->poll(l.position, 120s).ok());
+  BOOST_TEST((std::chrono::steady_clock::now() - begun < 60s));
   BOOST_TEST((source->list().error().code == ec::cancelled));
   other.join();
 }

@@ -50,12 +50,12 @@ client_config config_for(const std::string& url, const std::string& authority = 
   return out;
 }
 
-result<std::string> ask(api_client& client, std::chrono::milliseconds timeout = 20s) {
+result<std::string> ask(api_client& client, std::chrono::milliseconds timeout = 30s) {
   auto request = get_request(repositories(), {"blue", "x"});
   request.timeout = timeout;
   std::optional<result<api_answer>> got;
   client.start(request, [&got](result<api_answer> a) { got = std::move(a); });
-  const auto until = std::chrono::steady_clock::now() + 30s;
+  const auto until = std::chrono::steady_clock::now() + 60s;
   while (!got && std::chrono::steady_clock::now() < until) client.run_for(50ms);
   if (!got) return failure{ec::internal, "never answered", {}, {}, {}};
   if (!*got) return got->error();
@@ -64,7 +64,7 @@ result<std::string> ask(api_client& client, std::chrono::milliseconds timeout = 
 
 result<std::string> ask(const client_config& config, credential_options options = {}) {
   const auto client = open_api_client(config, open_credentials(config, options), {});
-  return ask(*client, 3s);
+  return ask(*client);
 }
 
 bool holds(const result<std::string>& got, const std::string& what) { return got.ok() && got->find(what) != std::string::npos; }
@@ -160,7 +160,7 @@ BOOST_AUTO_TEST_CASE(a_rotated_token_is_noticed) {
   const auto client = open_api_client(config, open_credentials(config, often), {});
   BOOST_TEST((ask(*client).error().code == ec::auth_rejected));
   files.write("token", "new");
-  const auto until = std::chrono::steady_clock::now() + 20s;
+  const auto until = std::chrono::steady_clock::now() + 60s;
   while (!ask(*client).ok() && std::chrono::steady_clock::now() < until) client->run_for(50ms);
   BOOST_TEST(holds(ask(*client), "Bearer new"));
 }
@@ -175,10 +175,10 @@ BOOST_AUTO_TEST_CASE(a_rotated_authority_is_noticed) {
   credential_options often;
   often.reread = 1s;
   const auto client = open_api_client(config, open_credentials(config, often), {});
-  BOOST_TEST((ask(*client, 500ms).error().code == ec::unreachable));
+  BOOST_TEST((ask(*client).error().code == ec::unreachable));
   copy("ca");
-  const auto until = std::chrono::steady_clock::now() + 20s;
-  while (!ask(*client, 500ms).ok() && std::chrono::steady_clock::now() < until) client->run_for(50ms);
+  const auto until = std::chrono::steady_clock::now() + 60s;
+  while (!ask(*client).ok() && std::chrono::steady_clock::now() < until) client->run_for(50ms);
   BOOST_TEST(ask(*client).ok());
 }
 
@@ -203,13 +203,13 @@ BOOST_AUTO_TEST_CASE(missing_credentials_are_said_and_heal) {
 BOOST_AUTO_TEST_CASE(a_plugin_that_hangs_holds_up_nobody_who_wants_to_end) {
   const tls_server server{pki().dir, "server"};
   auto config = config_for(server.url());
-  config.user.exec = exec_plugin{"client.authentication.k8s.io/v1", "/bin/sleep", {"60"}, {}, false, {}};
+  config.user.exec = exec_plugin{"client.authentication.k8s.io/v1", "/bin/sleep", {"300"}, {}, false, {}};
   const auto begun = std::chrono::steady_clock::now();
   {
     const auto client = open_api_client(config, open_credentials(config), {});
     BOOST_TEST((ask(*client, 300ms).error().code == ec::overloaded)); // nothing was sent
   }
-  BOOST_TEST((std::chrono::steady_clock::now() - begun < 20s));
+  BOOST_TEST((std::chrono::steady_clock::now() - begun < 60s));
 }
 
 BOOST_AUTO_TEST_CASE(through_a_proxy) {

@@ -20,9 +20,11 @@ import time
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A socket whose port is for nobody but a server that sets SO_REUSEADDR, as nginx does, for as long as it is open."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
 
 
 def run(*words, **more):
@@ -76,7 +78,7 @@ http {{
 
 
 def wait_until_open(port, children):
-    for _ in range(500):
+    for _ in range(3000):
         if any(c.poll() is not None for c in children):
             raise RuntimeError("a server ended at once")
         with socket.socket() as s:
@@ -87,7 +89,8 @@ def wait_until_open(port, children):
 
 
 def serve(work, args):
-    port = args.port or free_port()
+    holder = None if args.port else free_port()
+    port = args.port or holder.getsockname()[1]
     if args.tls:
         make_certificate(work)
     if args.user:
@@ -109,7 +112,7 @@ def serve(work, args):
         for child in reversed(children):
             try:
                 os.killpg(child.pid, signal.SIGTERM)
-                child.wait(5)
+                child.wait(30)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 child.kill()
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tests/support/closed_port.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 #include <arpa/inet.h>
@@ -42,12 +43,12 @@ private:
 class tls_server {
 public:
   /// `options`: further lines of nginx's `server` block.
-  tls_server(const temporary_directory& dir, const std::string& certificate, const std::string& options = {}) : port_(free_port()) {
+  tls_server(const temporary_directory& dir, const std::string& certificate, const std::string& options = {}) {
     const auto file = [&](const std::string& name) { return (dir / name).string(); };
     dir.write("nginx.conf", "daemon off; master_process off; worker_processes 1; pid " + file("nginx.pid") + "; error_log " + file("nginx.log") +
                               ";\nevents {}\nhttp { access_log off; default_type application/json; client_body_temp_path " + file("b") + "; proxy_temp_path " + file("p") +
                               "; fastcgi_temp_path " + file("f") + "; uwsgi_temp_path " + file("u") + "; scgi_temp_path " + file("s") +
-                              ";\nserver { listen 127.0.0.1:" + std::to_string(port_) + " ssl http2; ssl_certificate " + file(certificate + ".crt") + "; ssl_certificate_key " +
+                              ";\nserver { listen 127.0.0.1:" + std::to_string(port()) + " ssl http2; ssl_certificate " + file(certificate + ".crt") + "; ssl_certificate_key " +
                               file(certificate + ".key") + "; " + options +
                               "\nlocation / { return 200 '{\"kind\":\"Echo\",\"protocol\":\"$server_protocol\",\"tls\":\"$ssl_protocol\",\"authorization\":\"$http_authorization\","
                               "\"host\":\"$http_host\",\"sni\":\"$ssl_server_name\",\"client\":\"$ssl_client_s_dn\"}'; } } }\n");
@@ -56,7 +57,10 @@ public:
       ::execlp("nginx", "nginx", "-c", file("nginx.conf").c_str(), "-p", file("").c_str(), nullptr);
       ::_exit(127);
     }
-    for (int i = 0; i < 500 && !reachable(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    for (const auto until = std::chrono::steady_clock::now() + std::chrono::minutes{1}; !reachable();) {
+      if (std::chrono::steady_clock::now() > until) throw std::runtime_error("nginx does not listen");
+      std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    }
   }
   tls_server(const tls_server&) = delete;
   tls_server& operator=(const tls_server&) = delete;
@@ -64,33 +68,21 @@ public:
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
   }
-  [[nodiscard]] std::string url(const std::string& host = "127.0.0.1") const { return "https://" + host + ":" + std::to_string(port_); }
-  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] std::string url(const std::string& host = "127.0.0.1") const { return "https://" + host + ":" + std::to_string(port()); }
+  [[nodiscard]] int port() const { return port_.number(); }
 
 private:
-  static sockaddr_in address(int port) {
-    sockaddr_in out{};
-    out.sin_family = AF_INET;
-    out.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    out.sin_port = htons(static_cast<std::uint16_t>(port));
-    return out;
-  }
-  static int free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    auto at = address(0);
-    socklen_t size = sizeof at;
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&at), size) != 0 || ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0) throw std::runtime_error("no free port");
-    ::close(fd);
-    return ntohs(at.sin_port);
-  }
   [[nodiscard]] bool reachable() const {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    const auto at = address(port_);
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons(static_cast<std::uint16_t>(port()));
     const bool yes = ::connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
     ::close(fd);
     return yes;
   }
-  int port_;
+  closed_port port_; ///< until nginx listens on it
   pid_t pid_ = -1;
 };
 
