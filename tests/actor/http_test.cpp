@@ -33,7 +33,7 @@ struct listings : actor_fixture {
   }
   /// Until the server was asked: the listings are in flight, and stay so.
   void wait_for(const scripted_server& server, std::size_t requests) {
-    const auto until = std::chrono::steady_clock::now() + 20s;
+    const auto until = std::chrono::steady_clock::now() + 60s;
     while (server.requests().size() < requests && std::chrono::steady_clock::now() < until)
       step();
     BOOST_REQUIRE(server.requests().size() == requests);

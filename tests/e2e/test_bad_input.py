@@ -17,7 +17,7 @@ class BadRemotes(Case):
         server, locked = self.server(), self.server(users={"u": "hunter-2-word"})
         rows = {
             "refused": (manifest("refused", f"http://127.0.0.1:{free_port()}/r.git"), "refused|connect"),
-            "no-host": (manifest("no-host", "http://no-such-host.invalid/r.git"), "resolve|host"),
+            "no-host": (manifest("no-host", f"http://{'x' * 64}.invalid/r.git"), "resolve|host"),  # a name that is too long for any DNS to be asked
             "unauthorized": (manifest("unauthorized", f"{locked.url}/good.git"), "401|credential|auth"),
             "gone": (manifest("gone", f"{server.url}/gone.git"), "404|not found"),
             "forbidden": (manifest("forbidden", f"{server.url}/status/403/r.git"), "403"),
