@@ -37,6 +37,7 @@ struct api_settings {
   std::size_t max_connections = 512;
   std::chrono::seconds header_timeout{10};
   std::chrono::seconds idle_timeout{60};
+  std::chrono::milliseconds farewell{500}; ///< for what is under way when the server stops
   std::size_t threads = 2;
   std::vector<std::string> host_names; ///< further names that a Host header may carry (DNS names of the listener)
 };

@@ -21,8 +21,6 @@ using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
 using object_id = std::pair<std::string, object_key>;
 
-constexpr auto settle_time = 50ms;      ///< a file is read when nothing happened to it for so long
-constexpr auto longest_settling = 500ms; ///< a file that never rests keeps its last good version
 constexpr auto shortest_check = 1s;     ///< between two looks at all files while no event comes
 constexpr auto missing_poll = 200ms;    ///< while there is no directory to watch
 constexpr std::int64_t coarse_clock_ns = 2'000'000'000; ///< file systems that keep whole seconds
@@ -77,9 +75,9 @@ listing list_directory(const std::filesystem::path& dir, std::uint32_t max_files
   return out;
 }
 
-bool resting(const file_signature& s, std::int64_t now) {
+bool resting(const file_signature& s, std::int64_t now, std::chrono::nanoseconds settle_time) {
   const std::int64_t age = now - s.changed_ns;
-  return age >= std::chrono::nanoseconds{settle_time}.count() || age < -1'000'000'000; // a clock that was set back proves nothing
+  return age >= settle_time.count() || age < -1'000'000'000; // a clock that was set back proves nothing
 }
 
 /// Keeps of the last good objects those that the new reading broke or could not find.
@@ -116,7 +114,7 @@ public:
       for (;;) {
         if (look(false))
           break;
-        if (steady::now() - began >= longest_settling) {
+        if (steady::now() - began >= limits_.longest_settling) {
           look(true);
           break;
         }
@@ -159,7 +157,7 @@ private:
   /// Lets the writers finish: until nothing happens for a moment.
   bool settle() {
     const auto began = steady::now();
-    while (steady::now() - began < longest_settling && watch_.wait(settle_time)) {
+    while (steady::now() - began < limits_.longest_settling && watch_.wait(limits_.settle_time)) {
     }
     pending_ = false;
     next_check_ = steady::now();
@@ -212,7 +210,7 @@ private:
         continue;
       }
       const auto since = missing_since_.emplace(it->first, steady::now()).first;
-      if (steady::now() - since->second < settle_time) {
+      if (steady::now() - since->second < limits_.settle_time) {
         settled = false;
         ++it;
         continue;
@@ -231,7 +229,7 @@ private:
     const auto known = files_.find(name);
     if (known != files_.end() && known->second.read_once && !known->second.recheck && known->second.signature == *signature)
       return true;
-    if (resting(*signature, now_ns())) {
+    if (resting(*signature, now_ns(), limits_.settle_time)) {
       const descriptor dir{::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
       const auto text = read_file(dir.get(), name, limits_.max_file_bytes);
       if (text) {

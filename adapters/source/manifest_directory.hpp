@@ -18,6 +18,8 @@ struct manifest_limits {
   std::uint32_t max_documents = 100'000; ///< per file, Lists unrolled
   std::uint32_t max_depth = 64;
   std::uint32_t max_nodes = 1'000'000;   ///< after alias expansion, per file
+  std::chrono::milliseconds settle_time{50};       ///< a file is read when nothing happened to it for so long
+  std::chrono::milliseconds longest_settling{500}; ///< a file that never rests keeps its last good version
 };
 
 /// Something wrong in the directory, for log, metrics and `veranda get`.
@@ -63,7 +65,7 @@ public:
   virtual ~manifest_directory() = default;
   /// Reads everything that changed since the last call (by inotify and by stat, so that a missed event heals) and answers the whole state.
   virtual manifest_state scan() = 0;
-  /// Waits at most `wait` for a change; true when `scan` is worth calling. Half-written files are given 50 ms to settle.
+  /// Waits at most `wait` for a change; true when `scan` is worth calling. Half-written files are given `settle_time` to settle.
   virtual bool wait(std::chrono::milliseconds wait) = 0;
   /// Thread safe: the wait under way and all later ones end at once. Said when the program ends.
   virtual void interrupt() {}

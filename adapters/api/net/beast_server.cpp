@@ -11,8 +11,6 @@ namespace {
 using namespace net_detail;
 using tcp = asio::ip::tcp;
 
-constexpr std::chrono::milliseconds farewell{500};
-
 failure cannot_listen(const api_settings& s, ec code, std::string why) {
   return failure{code, std::move(why), s.address + ":" + std::to_string(s.port), "listen", {}};
 }
@@ -90,7 +88,7 @@ public:
       retry_.cancel();
     });
     core_.for_each([](connection& c) { c.close(); });
-    for (const auto until = std::chrono::steady_clock::now() + farewell; core_.count() > 0 && std::chrono::steady_clock::now() < until;)
+    for (const auto until = std::chrono::steady_clock::now() + core_.settings.farewell; core_.count() > 0 && std::chrono::steady_clock::now() < until;)
       std::this_thread::sleep_for(std::chrono::milliseconds{5});
     core_.io.stop();
     core_.readers.stop();
