@@ -9,7 +9,7 @@ import subprocess
 from .wait import LONG, free_port, wait_for
 
 BIN = pathlib.Path(os.environ.get("VERANDA_BIN_DIR", pathlib.Path(__file__).resolve().parents[3] / "build/release"))
-CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("VERANDA")}
+CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("VERANDA")} | {"TZ": "UTC"}
 
 
 def verandad(*arguments, seconds=120, **environment):
