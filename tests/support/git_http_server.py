@@ -63,7 +63,7 @@ http {{
   server {{
     listen {listen}; {tls} {auth}
     location / {{
-      fastcgi_pass unix:{work}/fcgi; fastcgi_buffering off; fastcgi_read_timeout 600;
+      fastcgi_pass unix:fcgi; fastcgi_buffering off; fastcgi_read_timeout 600;
       fastcgi_param SCRIPT_FILENAME {backend};
       fastcgi_param GIT_PROJECT_ROOT {os.path.abspath(args.root)}; fastcgi_param GIT_HTTP_EXPORT_ALL 1; fastcgi_param PATH_INFO $uri;
       fastcgi_param GIT_CONFIG_COUNT 1; fastcgi_param GIT_CONFIG_KEY_0 safe.directory; fastcgi_param GIT_CONFIG_VALUE_0 *;
@@ -98,8 +98,8 @@ def serve(work, args):
             f.write(password_line(args.user, args.password))
     with open(f"{work}/nginx.conf", "w") as f:
         f.write(nginx_config(work, port, args))
-    children = [subprocess.Popen(["fcgiwrap", "-f", "-c", "4", "-s", f"unix:{work}/fcgi"], start_new_session=True, stdin=subprocess.DEVNULL),
-                subprocess.Popen(["nginx", "-p", work, "-e", f"{work}/error.log", "-c", f"{work}/nginx.conf"], start_new_session=True, stdin=subprocess.DEVNULL)]
+    children = [subprocess.Popen(["fcgiwrap", "-f", "-c", "4", "-s", "unix:fcgi"], cwd=work, start_new_session=True, stdin=subprocess.DEVNULL),
+                subprocess.Popen(["nginx", "-p", work, "-e", f"{work}/error.log", "-c", f"{work}/nginx.conf"], cwd=work, start_new_session=True, stdin=subprocess.DEVNULL)]
     try:
         wait_until_open(port, children)
         name = "localhost" if args.tls else "127.0.0.1"

@@ -23,7 +23,7 @@ http {{
     location ~ ^/status/(?<code>[0-9]+)/ {{ {statuses} return 500; }}
     location / {{
       {auth}
-      fastcgi_pass unix:{dir}/cgi.sock; fastcgi_buffering off; fastcgi_request_buffering off; fastcgi_read_timeout 600s;
+      fastcgi_pass unix:cgi.sock; fastcgi_buffering off; fastcgi_request_buffering off; fastcgi_read_timeout 600s;
       fastcgi_param SCRIPT_FILENAME {backend}; fastcgi_param GIT_PROJECT_ROOT {root}; fastcgi_param GIT_HTTP_EXPORT_ALL ""; fastcgi_param PATH_INFO $uri;
       fastcgi_param QUERY_STRING $query_string; fastcgi_param REQUEST_METHOD $request_method; fastcgi_param CONTENT_TYPE $content_type;
       fastcgi_param CONTENT_LENGTH $content_length; fastcgi_param REMOTE_ADDR $remote_addr; fastcgi_param REMOTE_USER $remote_user;
@@ -31,7 +31,7 @@ http {{
       fastcgi_param GIT_CONFIG_COUNT 1; fastcgi_param GIT_CONFIG_KEY_0 safe.directory; fastcgi_param GIT_CONFIG_VALUE_0 *;
     }}
   }}
-  server {{ listen unix:{dir}/mark.sock; location / {{ return 204; }} }}
+  server {{ listen 127.0.0.1:{mark_port}; location / {{ return 204; }} }}
 }}
 """
 
@@ -53,19 +53,20 @@ class GitServer:
     def __init__(self, folder, root, tls=False, users=None, workers=4, v2=True, moved=""):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.root, self.tls, self.users, self.port = str(root), tls, users, free_port()
+        self.root, self.tls, self.users, self.port, self.mark_port = str(root), tls, users, free_port(), free_port()
         self.v2, self.moved, self.marks = v2, moved, 0
         if tls:
             make_certificates(self.folder)
         if users is not None:
             self.set_users(users)
-        socket_path = self.folder / "cgi.sock"
+        socket_path = self.folder / "cgi.sock"  # named relative to the folder: a path of a socket must be short
         socket_path.unlink(missing_ok=True)
-        self.cgi = subprocess.Popen(["fcgiwrap", "-c", str(workers), "-s", f"unix:{socket_path}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.cgi = subprocess.Popen(["fcgiwrap", "-c", str(workers), "-s", "unix:cgi.sock"], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                    start_new_session=True)
         wait_for(socket_path.exists, "the socket of fcgiwrap")
         (self.folder / "nginx.conf").write_text(self.configuration())
         self.nginx = subprocess.Popen(["nginx", "-p", str(self.folder), "-e", str(self.folder / "error.log"), "-c", str(self.folder / "nginx.conf")],
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                                      cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
                                       env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
         wait_for(lambda: accepts(self.port), "nginx")
 
@@ -73,7 +74,7 @@ class GitServer:
         tls = f"ssl_certificate {self.folder}/server.crt; ssl_certificate_key {self.folder}/server.key;" if self.tls else ""
         auth = f'auth_basic "git"; auth_basic_user_file {self.folder}/users;' if self.users is not None else ""
         statuses = " ".join(f"if ($code = {code}) {{ return {code}; }}" for code in (401, 403, 404, 429, 500, 502, 503))
-        return CONFIGURATION.format(dir=self.folder, user="user root;" if os.geteuid() == 0 else "", port=self.port, ssl=" ssl" if self.tls else "", tls=tls, auth=auth,
+        return CONFIGURATION.format(dir=self.folder, user="user root;" if os.geteuid() == 0 else "", port=self.port, mark_port=self.mark_port, ssl=" ssl" if self.tls else "", tls=tls, auth=auth,
                                     statuses=statuses, backend=BACKEND, root=self.root, moved=self.moved,
                                     protocol="fastcgi_param GIT_PROTOCOL $http_git_protocol;" if self.v2 else "")
 
@@ -98,9 +99,7 @@ class GitServer:
         before the line of a request of our own is complete."""
         self.marks += 1
         mark = f"GET /mark-{self.marks} "
-        with socket.socket(socket.AF_UNIX) as asker:
-            asker.settimeout(LONG)
-            asker.connect(str(self.folder / "mark.sock"))
+        with socket.create_connection(("127.0.0.1", self.mark_port), LONG) as asker:
             asker.sendall(f"{mark}HTTP/1.0\r\n\r\n".encode())
             while asker.recv(4096):
                 pass
