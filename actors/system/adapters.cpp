@@ -18,6 +18,7 @@ git::transport_limits limits_of(const config::settings& s, std::chrono::millisec
   limits.max_pack_objects = s.max_pack_objects;
   limits.max_object_memory = s.max_object_memory;
   limits.allow_plaintext_credentials = s.allow_plaintext_credentials;
+  limits.addresses = {s.allow_cidr, s.deny_cidr, s.kubernetes};
   return limits;
 }
 

@@ -235,7 +235,7 @@ void curl_listing_engine::on_advertisement(std::unique_ptr<job> j, const http_an
   auto& place = *j->place;
   const auto fail = [&](failure f) { deliver(std::move(j), at_remote(std::move(f), place.label())); };
   if (!answer.accepted && !answer.location.empty()) {
-    if (auto followed = place.follow(answer.location, limits_.max_redirects); !followed) return fail(std::move(followed).error());
+    if (auto followed = place.follow(answer.location, limits_); !followed) return fail(std::move(followed).error());
     j->hello = std::make_unique<advertisement_reader>(j->prefixes, limits_.max_refs);
     return run(std::move(j));
   }

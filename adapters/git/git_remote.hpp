@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/logic/discovery/object_reader.hpp"
+#include "adapters/git/address_rules.hpp"
 #include "messages/model/credentials.hpp"
 #include "messages/model/listing.hpp"
 #include "messages/model/sync.hpp"
@@ -25,6 +26,7 @@ struct transport_limits {
   std::uint64_t max_object_memory = 1ULL << 30U; ///< for one object while it is made: itself, what it is a difference from, and the difference
   int max_redirects = 5;
   bool allow_plaintext_credentials = false; ///< credentials over http://
+  address_rules addresses; ///< where connections may go, whatever the host is called
   std::string user_agent = "git/2.39 (veranda)";
 };
 

@@ -15,23 +15,29 @@ namespace veranda::git {
 /// Where a repository is served over HTTP, as far as is known: redirects move it, and take the credentials away when they lead to another host.
 class http_place {
 public:
-  /// Refuses what is not http(s), credentials over plain http unless allowed, and credentials that no header can carry.
+  /// Refuses what is not http(s), credentials over plain http unless allowed, credentials that no header can carry, and an address as host that the rules
+  /// refuse (names are judged when they are resolved).
   static result<http_place> of(const remote_endpoint& remote, const transport_limits& limits);
   [[nodiscard]] std::string advertisement_url() const { return base_ + "/info/refs?service=git-upload-pack"; }
   [[nodiscard]] std::string service_url() const { return base_ + "/git-upload-pack"; }
   [[nodiscard]] const std::string& base() const noexcept { return base_; }
+  [[nodiscard]] const git_url& url() const noexcept { return at_; }
+  /// The host that redirected to this one; empty for none.
+  [[nodiscard]] const std::string& redirected_by() const noexcept { return redirected_by_; }
   [[nodiscard]] std::string origin() const;
   [[nodiscard]] bool had_credentials() const noexcept { return had_credentials_; }
   [[nodiscard]] bool sends_credentials() const noexcept { return sends_credentials_; }
   [[nodiscard]] remote_label label() const;
-  /// Follows a redirect of the advertisement. Refused: to plain http from https, away from the service, to other schemes, too many.
-  result<void> follow(std::string_view location, int max_redirects);
+  /// Follows a redirect of the advertisement. Refused: to plain http from https, away from the service, to other schemes, to an address that
+  /// the rules refuse, too many.
+  result<void> follow(std::string_view location, const transport_limits& limits);
   /// A failure of this place that says so when a redirect took the credentials away.
   [[nodiscard]] failure explain(failure f) const;
 
 private:
   git_url at_;
   std::string base_;
+  std::string redirected_by_;
   bool had_credentials_ = false;
   bool sends_credentials_ = false;
   int redirects_ = 0;
@@ -59,7 +65,8 @@ struct http_answer {
   [[nodiscard]] failure problem(const remote_label& remote) const;
 };
 
-/// One easy handle and what it receives. The body of an accepted answer goes to the sink; any other body is dropped.
+/// One easy handle and what it receives. The body of an accepted answer goes to the sink; any other body is dropped. Each address is held against the rules
+/// when a connection to it is about to be made, so that no name can lead around them; but for the proxy that the operator's environment names.
 class http_transfer {
 public:
   http_transfer();
@@ -76,9 +83,11 @@ public:
 private:
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
+  static curl_socket_t on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
   static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t);
   bool take(std::string_view bytes);
   void judge_headers();
+  void set_route(const http_place& place, const transport_limits& limits);
   void set_security(const credentials& auth, bool send_credentials);
 
   CURL* easy_;
@@ -91,6 +100,10 @@ private:
   std::uint64_t received_ = 0;
   std::size_t header_bytes_ = 0;
   std::optional<failure> failed_;
+  const address_rules* rules_ = nullptr; ///< null for a connection that is not judged
+  std::string redirected_by_;
+  std::string refused_address_; ///< the first address that was refused, and why
+  bool tried_address_ = false;  ///< one that was not
   const cancel_token* cancel_ = nullptr;
   std::optional<stall_watch> watch_;
 };

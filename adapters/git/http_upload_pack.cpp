@@ -30,7 +30,7 @@ public:
       if (!answer) return std::move(answer).error();
       if (answer->accepted) return {};
       if (answer->location.empty()) return place_->explain(answer->problem(label_));
-      if (auto followed = place_->follow(answer->location, limits_.max_redirects); !followed) return followed;
+      if (auto followed = place_->follow(answer->location, limits_); !followed) return followed;
       label_ = place_->label();
     }
   }

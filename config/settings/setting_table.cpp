@@ -200,6 +200,29 @@ setting line(std::string_view name, std::string_view placeholder, std::string_vi
           [=](const settings& s) { return s.*field; }};
 }
 
+/// A list of ranges of addresses.
+setting ranges(std::string_view name, std::string_view meaning, std::vector<ip_range> settings::* field) {
+  return {name, "CIDR", meaning, "must be a range such as 10.0.0.0/8 or fd00::/8 without bits behind its prefix, or several with commas",
+          [=](settings& s, std::string_view text) {
+            std::vector<ip_range> all;
+            for (std::size_t from = 0; from <= text.size();) {
+              const auto to = std::min(text.find(',', from), text.size());
+              const auto range = parse_ip_range(text.substr(from, to - from));
+              if (!range) return false;
+              if (std::ranges::find(all, *range) == all.end()) all.push_back(*range);
+              from = to + 1;
+            }
+            s.*field = std::move(all);
+            return true;
+          },
+          [=](const settings& s) {
+            std::string out;
+            for (const auto& range : s.*field) out.append(out.empty() ? "" : ",").append(to_string(range));
+            return out;
+          },
+          true};
+}
+
 /// Names of zone files only: no way out of the zone database.
 bool assign_zone(settings& s, std::string_view text) {
   if (text.empty() || text.front() == '/' || text.front() == ':' || text.find("..") != std::string_view::npos) return false;
@@ -264,6 +287,11 @@ std::vector<setting> make_table() {
             1ULL << 30U),
       flag("allow-local", "Accept local paths and file:// URLs as remotes.", &settings::allow_local),
       flag("allow-plaintext-credentials", "Send credentials over http:// too, where anybody on the way can read them.", &settings::allow_plaintext_credentials),
+      ranges("allow-cidr",
+             "Let remotes be at these addresses, although they are refused with kubernetes (loopback, link-local, unspecified, multicast, metadata of clouds) or by deny-cidr. "
+             "Of all ranges that hold an address the longest decides, of equal ones deny-cidr. Can be given several times, or as a list with commas.",
+             &settings::allow_cidr),
+      ranges("deny-cidr", "Refuse remotes at these addresses, after their names are resolved. Can be given several times, or as a list with commas.", &settings::deny_cidr),
       count("metrics-max-repositories", "Up to this many repositories have metric series of their own.", &settings::metrics_max_repositories, 0, 1'000'000),
       choice("log-format", "Form of the log lines.", &settings::log_format, std::array<std::string_view, 2>{"text", "json"}),
       choice("log-level", "Least severe log lines that are written.", &settings::log_level,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/model/failure.hpp"
+#include "messages/model/ip_range.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -47,6 +48,8 @@ struct settings {
   std::uint64_t max_resource_bytes = 8ULL << 20U;
   bool allow_local = true;                  ///< local paths as remotes; with `kubernetes` false unless it was asked for
   bool allow_plaintext_credentials = false; ///< credentials over http://
+  std::vector<ip_range> allow_cidr; ///< where remotes may be, although it is refused by default or within what `deny_cidr` names
+  std::vector<ip_range> deny_cidr;  ///< where remotes may not be
   std::uint32_t metrics_max_repositories = 1000;
   veranda::config::log_format log_format = veranda::config::log_format::text;
   std::string log_level = "info"; ///< trace debug info warn error

@@ -16,15 +16,15 @@
 
 namespace veranda::test {
 
-/// A small HTTP server on a free port of 127.0.0.1 that answers what a test tells it to. The handler gets the head and body of a request and returns the raw
+/// A small HTTP server on a free port of `at` that answers what a test tells it to. The handler gets the head and body of a request and returns the raw
 /// bytes of the answer; an empty string means: never answer. Connections are kept as long as the client keeps them.
 class scripted_server {
 public:
   using handler = std::function<std::string(const std::string& request)>;
-  explicit scripted_server(handler answer) : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit scripted_server(handler answer, const char* at = "127.0.0.1") : answer_(std::move(answer)), at_(at), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::inet_pton(AF_INET, at, &address.sin_addr);
     socklen_t size = sizeof address;
     if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 64) != 0 ||
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
@@ -40,8 +40,8 @@ public:
     for (auto& t : connections_) t.join();
     ::close(listener_);
   }
-  [[nodiscard]] std::string url(const std::string& path = "/repo", const std::string& host = "127.0.0.1") const {
-    return "http://" + host + ":" + std::to_string(port_) + path;
+  [[nodiscard]] std::string url(const std::string& path = "/repo", const std::string& host = {}) const {
+    return "http://" + (host.empty() ? at_ : host) + ":" + std::to_string(port_) + path;
   }
   /// All requests so far.
   [[nodiscard]] std::vector<std::string> requests() const {
@@ -89,6 +89,7 @@ private:
     ::close(fd);
   }
   handler answer_;
+  std::string at_;
   int listener_;
   int port_ = 0;
   std::atomic<bool> stop_{false};

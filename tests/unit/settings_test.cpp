@@ -161,6 +161,21 @@ BOOST_AUTO_TEST_CASE(namespaces_come_from_files_and_variables_too) {
   BOOST_TEST(only_problem({"--config", nested.path}, home, nested.path) == "FILE:namespace: \"?,b\": must be the name of a namespace, or several with commas");
 }
 
+BOOST_AUTO_TEST_CASE(ranges_of_addresses) {
+  const auto texts = [](const std::vector<ip_range>& ranges) {
+    strings out;
+    for (const auto& r : ranges) out.push_back(to_string(r));
+    return out;
+  };
+  BOOST_TEST(valid({}).allow_cidr.empty());
+  BOOST_TEST(valid({}).deny_cidr.empty());
+  const auto s = valid({"--allow-cidr=10.0.0.0/8", "--allow-cidr", "fd00::/8,10.0.0.0/8", "--deny-cidr=0.0.0.0/0"});
+  BOOST_TEST(texts(s.allow_cidr) == (strings{"10.0.0.0/8", "fd00::/8"}), boost::test_tools::per_element());
+  BOOST_TEST(texts(s.deny_cidr) == strings{"0.0.0.0/0"}, boost::test_tools::per_element());
+  const settings_file file("allow-cidr: [10.0.0.0/8, 127.0.0.0/8]\n");
+  BOOST_TEST(texts(valid({"--config", file.path}).allow_cidr) == (strings{"10.0.0.0/8", "127.0.0.0/8"}), boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(what_one_mode_does_not_know_is_refused) {
   BOOST_TEST(only_problem({"--kubernetes", "--manifests=m"}) == "flag --manifests: has no meaning with kubernetes: objects come from the API server");
   BOOST_TEST(only_problem({"--kubeconfig=k"}, {"HOME=/h", "VERANDAD_MANIFESTS=m"}) == "VERANDAD_MANIFESTS: has no meaning with kubernetes: objects come from the API server");
@@ -192,6 +207,8 @@ BOOST_AUTO_TEST_CASE(each_rule_is_named) {
       {"log-format", "xml", "must be one of text, json"},
       {"log-level", "loud", "must be one of trace, debug, info, warn, error"},
       {"allow-local", "maybe", "must be true or false"},
+      {"allow-cidr", "10.0.0.1/8", "must be a range such as 10.0.0.0/8 or fd00::/8 without bits behind its prefix, or several with commas"},
+      {"deny-cidr", "10.0.0.0/8,", "must be a range such as 10.0.0.0/8 or fd00::/8 without bits behind its prefix, or several with commas"},
       {"manifests", "", "must be a path"},
       {"kubernetes", "yes", "must be true or false"},
       {"kubeconfig", "", "must be a path"},
