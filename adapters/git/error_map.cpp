@@ -24,7 +24,7 @@ constexpr std::string_view certificate_text = "its certificate cannot be verifie
 constexpr std::array curl_rules{
   curl_rule{CURLE_UNSUPPORTED_PROTOCOL, ec::unsupported, "the server does not speak HTTP; check host and port", repo_field},
   curl_rule{CURLE_URL_MALFORMAT, ec::invalid_spec, "the URL is malformed", repo_field},
-  curl_rule{CURLE_COULDNT_RESOLVE_PROXY, ec::unreachable, "the name of the proxy cannot be resolved; check the proxy settings of the environment", {}},
+  curl_rule{CURLE_COULDNT_RESOLVE_PROXY, ec::unreachable, "the name of the proxy cannot be resolved; check the proxy settings of the secret or the environment", {}},
   curl_rule{CURLE_COULDNT_RESOLVE_HOST, ec::unreachable, "the host name cannot be resolved; check it and the DNS", repo_field},
   curl_rule{CURLE_COULDNT_CONNECT, ec::unreachable, "no connection: refused or no route; check host and port, and that the server runs", repo_field},
   curl_rule{CURLE_WEIRD_SERVER_REPLY, ec::unavailable, "the server does not speak HTTP", {}},
@@ -35,18 +35,18 @@ constexpr std::array curl_rules{
   curl_rule{CURLE_SEND_ERROR, ec::unreachable, "the connection was lost while sending", {}},
   curl_rule{CURLE_RECV_ERROR, ec::unreachable, "the connection was lost while receiving", {}},
   curl_rule{CURLE_OPERATION_TIMEDOUT, ec::timed_out, "no answer within the time allowed; check the network and that the server is not overloaded", {}},
-  curl_rule{CURLE_SSL_CONNECT_ERROR, ec::unreachable, "the TLS handshake failed; the server must speak TLS 1.2 or later", {}},
+  curl_rule{CURLE_SSL_CONNECT_ERROR, ec::unreachable, "the TLS handshake failed; the server must speak TLS 1.2 or later, and may want a client certificate (`tls.crt` and `tls.key` of the secret)", {}},
   curl_rule{CURLE_SSL_CIPHER, ec::unreachable, "no TLS cipher in common with the server", {}},
   curl_rule{CURLE_PEER_FAILED_VERIFICATION, ec::unreachable, certificate_text, secret_field},
   curl_rule{CURLE_SSL_ISSUER_ERROR, ec::unreachable, certificate_text, secret_field},
-  curl_rule{CURLE_SSL_CERTPROBLEM, ec::auth_rejected, "the client certificate is not usable", secret_field},
+  curl_rule{CURLE_SSL_CERTPROBLEM, ec::auth_rejected, "the client certificate is not usable; `tls.crt` and `tls.key` of the secret must be a certificate in PEM form and its key, not encrypted", secret_field},
   curl_rule{CURLE_SSL_CACERT_BADFILE, ec::auth_rejected, "the CA bundle holds no certificate in PEM form; mend `ca.crt`", secret_field},
   curl_rule{CURLE_SSL_INVALIDCERTSTATUS, ec::unreachable, "its certificate was revoked", {}},
   curl_rule{CURLE_BAD_CONTENT_ENCODING, ec::unavailable, "the answer is compressed in a way that cannot be undone", {}},
   curl_rule{CURLE_FILESIZE_EXCEEDED, ec::too_large, "the answer is larger than allowed", {}},
   curl_rule{CURLE_LOGIN_DENIED, ec::auth_rejected, "the credentials were rejected; check the secret", secret_field},
   curl_rule{CURLE_AUTH_ERROR, ec::auth_rejected, "the credentials cannot be used for authentication; check the secret", secret_field},
-  curl_rule{CURLE_PROXY, ec::unreachable, "the proxy refused the connection; check the proxy settings of the environment", {}},
+  curl_rule{CURLE_PROXY, ec::unreachable, "the proxy refused the connection; check the proxy settings of the secret or the environment", {}},
   curl_rule{CURLE_ABORTED_BY_CALLBACK, ec::cancelled, "the transfer was cancelled", {}},
   curl_rule{CURLE_OUT_OF_MEMORY, ec::unavailable, "not enough memory for the transfer", {}},
 };
@@ -82,7 +82,7 @@ failure from_http_status(long status, const remote_label& remote, std::optional<
                                     : make(ec::auth_rejected, remote, "credentials are needed" + code + "; name a secret in " + std::string{secret_field}, secret_field);
       case 403:
         return make(ec::auth_rejected, remote, "reading this repository is not allowed" + code + "; check what the credentials may do", secret_field);
-      case 407: return make(ec::auth_rejected, remote, "the proxy asks for credentials" + code + "; set them in the proxy settings of the environment");
+      case 407: return make(ec::auth_rejected, remote, "the proxy asks for credentials" + code + "; set them in the proxy settings of the secret or the environment");
       case 404:
       case 410:
         return make(ec::not_found, remote,

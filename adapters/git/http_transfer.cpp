@@ -1,13 +1,7 @@
 #include "adapters/git/http_transfer.hpp"
 
-#include "adapters/git/operator_proxy.hpp"
-
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <mutex>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 namespace veranda::git {
 
@@ -25,46 +19,6 @@ bool has_control(std::string_view text) {
 
 failure secret_problem(const git_url& url, std::string_view what) {
   return {ec::auth_rejected, url.label() + ": " + std::string{what}, {}, "spec.git.secretRef", {}};
-}
-
-/// The address that is the URL's host, in whatever way it is written (`127.1`, `0x7f000001`); nothing for names.
-std::optional<ip_address> literal_host(const std::string& url) {
-  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed{curl_url(), &curl_url_cleanup};
-  char* text = nullptr;
-  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK || curl_url_get(parsed.get(), CURLUPART_HOST, &text, 0) != CURLUE_OK) return std::nullopt;
-  std::string_view host{text};
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const auto address = parse_ip(host);
-  curl_free(text);
-  return address;
-}
-
-/// An address as the system has it; nothing for other families.
-std::optional<ip_address> address_of(const sockaddr& address) {
-  if (address.sa_family == AF_INET) {
-    std::array<std::uint8_t, 4> bytes{};
-    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in&>(address).sin_addr, bytes.size());
-    return make_ipv4(bytes);
-  }
-  if (address.sa_family != AF_INET6) return std::nullopt;
-  ip_address out;
-  std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, out.bytes.size());
-  return out;
-}
-
-/// What is wrong with the address, in words that follow the name of a host. `redirected_by`: who led there, empty for nobody.
-std::optional<std::string> refusal(const address_rules& rules, const ip_address& address, const std::string& redirected_by = {}) {
-  auto why = rules.refusal(address);
-  if (!why) return std::nullopt;
-  return "its address " + to_string(address) + (redirected_by.empty() ? " " : ", to which " + redirected_by + " redirects, ") + *why;
-}
-
-failure refused_at(const std::string& label, const std::string& why) { return {ec::invalid_spec, label + ": " + why, {}, "spec.git.repo", {}}; }
-
-/// Why a URL whose host is an address is refused.
-std::optional<std::string> literal_refusal(const git_url& url, const address_rules& rules) {
-  const auto address = literal_host(url.text());
-  return address ? refusal(rules, *address) : std::nullopt;
 }
 
 /// `location` as an absolute URL. (libcurl's own CURLINFO_REDIRECT_URL may hold the credentials.)
@@ -92,6 +46,8 @@ result<http_place> http_place::of(const remote_endpoint& remote, const transport
   if (url->scheme != "https" && url->scheme != "http")
     return failure{ec::unsupported, url->label() + ": repositories over " + url->scheme + " cannot be read here; use https", {}, "spec.git.repo", {}};
   const auto& auth = remote.auth;
+  if (!auth.proxy.username.empty() && !auth.proxy.url.starts_with("https://") && !limits.allow_plaintext_credentials)
+    return secret_problem(*url, "the proxy's credentials are not sent in plain text; use an https:// proxy, or allow it in the settings (--allow-plaintext-credentials)");
   if (has_control(auth.username) || has_control(auth.password) || has_control(auth.bearer_token))
     return secret_problem(*url, "the secret holds control characters (a line feed at the end?); store the bare values");
   if (auth.bearer_token.empty() && auth.username.find(':') != std::string::npos) return secret_problem(*url, "a user name with a colon cannot be sent");
@@ -156,8 +112,6 @@ void http_transfer::prepare(const http_request& request, const http_place& place
   received_ = 0;
   header_bytes_ = 0;
   failed_.reset();
-  refused_address_.clear();
-  tried_address_ = false;
   cancel_ = cancel;
   watch_.emplace(limits);
 
@@ -187,38 +141,13 @@ void http_transfer::prepare(const http_request& request, const http_place& place
   curl_easy_setopt(easy_, CURLOPT_XFERINFOFUNCTION, &http_transfer::on_progress);
   curl_easy_setopt(easy_, CURLOPT_XFERINFODATA, this);
   curl_easy_setopt(easy_, CURLOPT_NOPROGRESS, 0L);
-  set_route(place, limits);
+  guard_.prepare(easy_, place.url(), place.redirected_by(), auth.proxy, limits);
   set_security(auth, place.sends_credentials());
-}
-
-/// The proxy is set here always, also to none, so that libcurl never looks into the environment itself.
-void http_transfer::set_route(const http_place& place, const transport_limits& limits) {
-  const auto proxy = operator_proxy(place.url().scheme, place.url().host, [](const char* name) -> const char* { return std::getenv(name); });
-  curl_easy_setopt(easy_, CURLOPT_PROXY, proxy.c_str());
-  curl_easy_setopt(easy_, CURLOPT_NOPROXY, "");
-  redirected_by_ = place.redirected_by();
-  rules_ = proxy.empty() ? &limits.addresses : nullptr;
-  curl_easy_setopt(easy_, CURLOPT_OPENSOCKETFUNCTION, &http_transfer::on_open_socket);
-  curl_easy_setopt(easy_, CURLOPT_OPENSOCKETDATA, this);
-}
-
-curl_socket_t http_transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* address) {
-  auto& transfer = *static_cast<http_transfer*>(self);
-  if (transfer.rules_ != nullptr) {
-    const auto to = address_of(address->addr);
-    const auto why = to ? refusal(*transfer.rules_, *to, transfer.redirected_by_) : std::optional<std::string>{"its address is of a kind that is not known"};
-    if (why) {
-      if (transfer.refused_address_.empty()) transfer.refused_address_ = *why;
-      return CURL_SOCKET_BAD;
-    }
-  }
-  const int made = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-  transfer.tried_address_ |= made >= 0;
-  return made;
 }
 
 void http_transfer::set_security(const credentials& auth, bool send_credentials) {
   curl_easy_setopt(easy_, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  curl_easy_setopt(easy_, CURLOPT_PROXY_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
   curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYHOST, 2L);
   curl_easy_setopt(easy_, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
@@ -226,16 +155,30 @@ void http_transfer::set_security(const credentials& auth, bool send_credentials)
     curl_blob blob{const_cast<char*>(auth.ca_bundle_pem.data()), auth.ca_bundle_pem.size(), CURL_BLOB_COPY};
     curl_easy_setopt(easy_, CURLOPT_CAINFO_BLOB, &blob);
     curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr); // the bundle replaces the system's roots
+    curl_easy_setopt(easy_, CURLOPT_PROXY_CAINFO_BLOB, &blob);
+    curl_easy_setopt(easy_, CURLOPT_PROXY_CAPATH, nullptr);
   }
   if (!send_credentials) return;
+  if (!auth.client_certificate_pem.empty()) set_client_certificate(auth);
   if (!auth.bearer_token.empty()) {
     curl_easy_setopt(easy_, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
     curl_easy_setopt(easy_, CURLOPT_XOAUTH2_BEARER, auth.bearer_token.c_str());
-  } else {
+  } else if (!auth.username.empty() || !auth.password.empty()) {
     curl_easy_setopt(easy_, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
     curl_easy_setopt(easy_, CURLOPT_USERNAME, auth.username.c_str());
     curl_easy_setopt(easy_, CURLOPT_PASSWORD, auth.password.c_str());
   }
+}
+
+/// libcurl reuses a connection for an equal certificate and never looks at the key, so the certificate is given with its key behind it: with another key it is
+/// another connection.
+void http_transfer::set_client_certificate(const credentials& auth) {
+  auto both = auth.client_certificate_pem + "\n" + auth.client_key_pem;
+  curl_blob certificate{both.data(), both.size(), CURL_BLOB_COPY};
+  curl_easy_setopt(easy_, CURLOPT_SSLCERT_BLOB, &certificate);
+  curl_blob key{const_cast<char*>(auth.client_key_pem.data()), auth.client_key_pem.size(), CURL_BLOB_COPY};
+  curl_easy_setopt(easy_, CURLOPT_SSLKEY_BLOB, &key);
+  curl_easy_setopt(easy_, CURLOPT_KEYPASSWD, ""); // or OpenSSL would ask the terminal
 }
 
 void http_transfer::judge_headers() {
@@ -292,7 +235,7 @@ result<http_answer> http_transfer::finish(CURLcode code, const remote_label& rem
   const bool dropped = code == CURLE_WRITE_ERROR && judged_ && !answer_.accepted;
   if (code == CURLE_WRITE_ERROR && header_bytes_ > max_header_bytes)
     return failure{ec::too_large, remote.host + ": the headers of the answer are larger than allowed", {}, {}, {}};
-  if (code == CURLE_COULDNT_CONNECT && !refused_address_.empty() && !tried_address_) return refused_at(remote.host, refused_address_);
+  if (auto why = guard_.explain(easy_, code, remote)) return *std::move(why);
   if (code != CURLE_OK && !dropped) return from_curl(code, remote);
   judge_headers();
   curl_off_t retry_after = 0;

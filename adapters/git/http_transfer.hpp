@@ -1,5 +1,6 @@
 #pragma once
 
+#include "adapters/git/connection_guard.hpp"
 #include "adapters/git/error_map.hpp"
 #include "adapters/git/fetch_protocol.hpp"
 #include "adapters/git/git_url.hpp"
@@ -65,8 +66,7 @@ struct http_answer {
   [[nodiscard]] failure problem(const remote_label& remote) const;
 };
 
-/// One easy handle and what it receives. The body of an accepted answer goes to the sink; any other body is dropped. Each address is held against the rules
-/// when a connection to it is about to be made, so that no name can lead around them; but for the proxy that the operator's environment names.
+/// One easy handle and what it receives. The body of an accepted answer goes to the sink; any other body is dropped.
 class http_transfer {
 public:
   http_transfer();
@@ -83,12 +83,11 @@ public:
 private:
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
-  static curl_socket_t on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
   static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t);
   bool take(std::string_view bytes);
   void judge_headers();
-  void set_route(const http_place& place, const transport_limits& limits);
   void set_security(const credentials& auth, bool send_credentials);
+  void set_client_certificate(const credentials& auth);
 
   CURL* easy_;
   byte_sink sink_;
@@ -100,10 +99,7 @@ private:
   std::uint64_t received_ = 0;
   std::size_t header_bytes_ = 0;
   std::optional<failure> failed_;
-  const address_rules* rules_ = nullptr; ///< null for a connection that is not judged
-  std::string redirected_by_;
-  std::string refused_address_; ///< the first address that was refused, and why
-  bool tried_address_ = false;  ///< one that was not
+  connection_guard guard_;
   const cancel_token* cancel_ = nullptr;
   std::optional<stall_watch> watch_;
 };

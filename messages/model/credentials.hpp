@@ -6,13 +6,25 @@
 
 namespace veranda {
 
+/// The proxy that a Secret names.
+struct proxy_setting {
+  std::string url{}; ///< scheme, host and port, without userinfo; empty for none
+  std::string username{};
+  std::string password{};
+  bool operator==(const proxy_setting&) const = default;
+};
+
 /// What a remote is opened with. Never logged, never in a dump, never written to a store.
 struct credentials {
-  std::string username;
-  std::string password;
-  std::string bearer_token;
-  std::string ca_bundle_pem; ///< replaces the system's roots when not empty
-  [[nodiscard]] bool anonymous() const noexcept { return username.empty() && password.empty() && bearer_token.empty(); }
+  std::string username{};
+  std::string password{};
+  std::string bearer_token{};
+  std::string ca_bundle_pem{};          ///< replaces the system's roots when not empty
+  std::string client_certificate_pem{}; ///< with the certificates between it and its root
+  std::string client_key_pem{};         ///< not encrypted
+  proxy_setting proxy{};
+  /// Nothing here says who asks. A proxy's user is the proxy's affair.
+  [[nodiscard]] bool anonymous() const noexcept { return username.empty() && password.empty() && bearer_token.empty() && client_certificate_pem.empty(); }
   bool operator==(const credentials&) const = default;
 };
 

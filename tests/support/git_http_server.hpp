@@ -37,12 +37,15 @@ public:
     ::waitpid(pid_, nullptr, 0);
   }
   [[nodiscard]] std::string url(const std::string& repository) const { return values_.at("url") + "/" + repository; }
-  [[nodiscard]] std::string ca_pem() const {
-    std::ifstream file{values_.at("ca")};
-    return {std::istreambuf_iterator<char>{file}, {}};
-  }
+  [[nodiscard]] std::string ca_pem() const { return contents(values_.at("ca")); }
+  [[nodiscard]] std::string client_certificate_pem() const { return contents(values_.at("client") + ".crt"); }
+  [[nodiscard]] std::string client_key_pem() const { return contents(values_.at("client") + ".key"); }
 
 private:
+  static std::string contents(const std::string& path) {
+    std::ifstream file{path};
+    return {std::istreambuf_iterator<char>{file}, {}};
+  }
   void start(const std::vector<std::string>& words) {
     int in[2], out[2];
     if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");

@@ -3,9 +3,10 @@
 
 Prints NAME=VALUE lines (url, ca, pid of nginx) and `ready`, serves until its standard input is closed or it is terminated, then removes what it made.
 
-  git_http_server.py --root DIR [--tls] [--user NAME --password PASSWORD] [--v0] [--port N] [--log FILE]
+  git_http_server.py --root DIR [--tls | --mtls] [--user NAME --password PASSWORD] [--v0] [--port N] [--log FILE]
 
 --tls   with a certificate of a private CA for localhost and 127.0.0.1; `ca` names the PEM file
+--mtls  as --tls, and clients must show a certificate of that CA: CLIENT.crt and CLIENT.key of the line `client=CLIENT`
 --v0    takes the Git-Protocol header away, so that the server speaks protocol v0
 """
 import argparse
@@ -42,6 +43,12 @@ def make_certificate(work):
         "-out", f"{work}/server.crt", "-days", "30", "-extfile", f"{work}/names")
 
 
+def make_client_certificate(work):
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    run("openssl", "req", *key, "-keyout", f"{work}/client.key", "-out", f"{work}/client.csr", "-subj", "/CN=someone")
+    run("openssl", "x509", "-req", "-in", f"{work}/client.csr", "-CA", f"{work}/ca.crt", "-CAkey", f"{work}/ca.key", "-CAcreateserial", "-out", f"{work}/client.crt", "-days", "30")
+
+
 def password_line(user, password):
     hashed = subprocess.run(["openssl", "passwd", "-apr1", "-stdin"], input=password, text=True, capture_output=True, check=True).stdout.strip()
     return f"{user}:{hashed}\n"
@@ -49,6 +56,7 @@ def password_line(user, password):
 
 def nginx_config(work, port, args):
     tls = f"ssl_certificate {work}/server.crt; ssl_certificate_key {work}/server.key;" if args.tls else ""
+    tls += f" ssl_client_certificate {work}/ca.crt; ssl_verify_client on;" if args.mtls else ""
     listen = f"127.0.0.1:{port}" + (" ssl http2" if args.tls else "")
     auth = f'auth_basic "git"; auth_basic_user_file {work}/passwords;' if args.user else ""
     protocol = 'fastcgi_param HTTP_GIT_PROTOCOL "";' if args.v0 else "fastcgi_param GIT_PROTOCOL $http_git_protocol;"
@@ -93,6 +101,8 @@ def serve(work, args):
     port = args.port or holder.getsockname()[1]
     if args.tls:
         make_certificate(work)
+    if args.mtls:
+        make_client_certificate(work)
     if args.user:
         with open(f"{work}/passwords", "w") as f:
             f.write(password_line(args.user, args.password))
@@ -105,6 +115,7 @@ def serve(work, args):
         name = "localhost" if args.tls else "127.0.0.1"
         print(f"url={'https' if args.tls else 'http'}://{name}:{port}")
         print(f"ca={work}/ca.crt" if args.tls else "ca=")
+        print(f"client={work}/client" if args.mtls else "client=")
         print(f"pid={children[1].pid}", "ready", sep="\n", flush=True)
         while sys.stdin.buffer.read(4096):
             pass
@@ -121,12 +132,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True)
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--mtls", action="store_true")
     parser.add_argument("--user", default="")
     parser.add_argument("--password", default="")
     parser.add_argument("--v0", action="store_true")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log")
     args = parser.parse_args()
+    args.tls |= args.mtls
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     work = tempfile.mkdtemp(prefix="veranda-git-http-")
     try:
