@@ -311,6 +311,15 @@ private:
       is_essential(follower_, manifest_follower_state::name);
   }
 
+  api::probe probe_with_data_directory() const {
+    auto probe = ready_.probe();
+    if (!parts_.data->in_place()) {
+      probe.ok = false;
+      probe.text += "[-]data directory: " + settings_.data_dir.string() + " was moved or removed under this process; put it back, or start anew\n";
+    }
+    return probe;
+  }
+
   result<void> start_api() {
     api::api_settings s;
     s.address = settings_.listen_address;
@@ -328,7 +337,7 @@ private:
       deps.writer = make_object_writer(*system_, object_store_);
     }
     deps.livez = [] { return api::probe{true, "[+]ping ok\n"}; };
-    deps.readyz = [this] { return ready_.probe(); };
+    deps.readyz = [this] { return probe_with_data_directory(); };
     deps.metrics = [this] { return telemetry_->render(env_.wall_now()); };
     deps.dump = [this](const std::string& name, bool deep) -> result<std::string> {
       show_api_load();

@@ -116,6 +116,13 @@ result<std::unique_ptr<data_dir_lock>> data_dir_lock::acquire(const fs::path& gi
   return std::unique_ptr<data_dir_lock>(new data_dir_lock{directory, fd.release()});
 }
 
+bool data_dir_lock::in_place() const noexcept {
+  struct stat held {};
+  struct stat named {};
+  const auto file = directory_ / "lock";
+  return ::fstat(file_, &held) == 0 && ::stat(file.c_str(), &named) == 0 && held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
 data_dir_lock::~data_dir_lock() { ::close(file_); }
 
 result<std::string> data_dir_lock::api_token() const { return ensure_secret_file(directory_ / api_token_file); }

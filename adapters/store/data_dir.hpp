@@ -20,6 +20,8 @@ public:
   data_dir_lock& operator=(const data_dir_lock&) = delete;
 
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
+  /// Whether the lock is still what its path leads to: false when the directory was moved, removed or replaced under this process. Thread safe, cheap.
+  [[nodiscard]] bool in_place() const noexcept;
   /// The token that requests to the API carry, from the file `token`, made at the first call: 64 hexadecimal digits.
   [[nodiscard]] result<std::string> api_token() const;
   /// The key of keyed digests of secrets, from the file `secret-digest-key`, made at the first call: 64 hexadecimal digits.

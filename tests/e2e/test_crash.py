@@ -64,3 +64,18 @@ class DiskFull(Case):
         well = (200, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n")
         wait_for(lambda: daemon.http("/readyz?verbose") == well, f"{well}")
         self.assertEqual(daemon.stop(), 0)
+
+
+class Moved(Case):
+    def test_a_data_directory_that_went_is_noticed_and_welcome_back(self):
+        self.write("r.yaml", manifest("r", self.repository("r").path))
+        daemon = self.daemon()
+        aside = self.folder / "aside"
+        self.data.rename(aside)
+        status, text = daemon.http("/readyz?verbose")
+        self.assertEqual(status, 503)
+        self.assertIn(f"[-]data directory: {self.data} was moved or removed under this process", text)
+        self.assertEqual(daemon.http("/livez")[0], 200)
+        aside.rename(self.data)
+        self.assertEqual(daemon.http("/readyz")[0], 200)
+        self.assertEqual(daemon.stop(), 0)

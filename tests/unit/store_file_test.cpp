@@ -199,6 +199,22 @@ BOOST_AUTO_TEST_CASE(the_data_directory_belongs_to_one_process) {
   BOOST_TEST(code(data_dir_lock::acquire(dir)) == "ok");
 }
 
+BOOST_AUTO_TEST_CASE(a_data_directory_that_goes_is_noticed) {
+  scratch_directory scratch;
+  const auto dir = scratch / "data";
+  const auto lock = value(data_dir_lock::acquire(dir));
+  BOOST_TEST(lock->in_place());
+  fs::rename(dir, scratch / "elsewhere");
+  BOOST_TEST(!lock->in_place());
+  const auto second = value(data_dir_lock::acquire(dir));
+  BOOST_TEST(!lock->in_place(), "another one is there");
+  BOOST_TEST(second->in_place());
+  fs::remove_all(dir);
+  BOOST_TEST(!second->in_place());
+  fs::rename(scratch / "elsewhere", dir);
+  BOOST_TEST(lock->in_place());
+}
+
 BOOST_AUTO_TEST_CASE(an_unsafe_data_directory_is_refused) {
   scratch_directory scratch;
   fs::create_directory(scratch / "real");
