@@ -187,6 +187,7 @@ void http_exchange::set_security(const exchange_setup& setup, const api_credenti
     curl_easy_setopt(easy_, CURLOPT_SSLKEYTYPE, "PEM");
     curl_easy_setopt(easy_, CURLOPT_SSLCERT_BLOB, &certificate);
     curl_easy_setopt(easy_, CURLOPT_SSLKEY_BLOB, &key);
+    curl_easy_setopt(easy_, CURLOPT_KEYPASSWD, ""); // or OpenSSL would ask the terminal for that of an encrypted key
   }
   if (!credentials.token.empty()) {
     headers_.add("Authorization: Bearer " + credentials.token);

@@ -11,6 +11,8 @@ namespace veranda::kube {
 namespace {
 
 constexpr std::uint32_t page = 500;
+constexpr std::size_t max_objects = 1'000'000;
+constexpr std::size_t max_pages = 10'000;
 
 std::int64_t number_of(const std::string& text) {
   std::int64_t out = 0;
@@ -67,7 +69,7 @@ private:
 
   result<void> list_scope(const std::string& ns, store::object_list& out) {
     list_position position{{}, {}, page};
-    for (;;) {
+    for (std::size_t pages = 0; pages < max_pages && out.items.size() <= max_objects; ++pages) {
       auto body = ask(list_request(options_.type, {ns, options_.label_selector, {}}, position));
       auto got = body ? decoder_.list(*std::move(body)) : result<api_list_page>{std::move(body).error()};
       if (!got) return got.error();
@@ -76,6 +78,7 @@ private:
       if (got->continue_token.empty()) return {};
       position.continue_token = std::move(got->continue_token);
     }
+    return failure{ec::too_large, "the API server lists them without end", options_.type.name(), {}, {}};
   }
 
   result<std::string> ask(api_request request) {

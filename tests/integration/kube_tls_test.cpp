@@ -101,6 +101,10 @@ BOOST_AUTO_TEST_CASE(client_certificates) {
   const auto got = ask(config);
   BOOST_REQUIRE(!got.ok());
   BOOST_TEST((got.error().code == ec::auth_rejected));
+  // An encrypted key asks nobody for its password.
+  veranda::test::run("openssl pkcs8 -topk8 -passout pass:x -in " + pki().make.path("client", "key") + " -out " + pki().make.path("encrypted", "key"));
+  config.user.client_key.text = text_of(pki().make.path("encrypted", "key"));
+  BOOST_TEST((ask(config).error().code == ec::auth_rejected));
 }
 
 BOOST_AUTO_TEST_CASE(who_is_trusted) {

@@ -57,6 +57,15 @@ BOOST_AUTO_TEST_CASE(a_list_goes_in_pages_and_is_ordered) {
   BOOST_TEST(all->items.front().json == object("a", "y"));
 }
 
+BOOST_AUTO_TEST_CASE(a_list_without_end_ends) {
+  reading r;
+  r.client->answers = [](const api_request&) { return fake_api_client::answer(200, list({}, "more")); };
+  const auto all = r.reader->list(resource, {});
+  BOOST_REQUIRE(!all);
+  BOOST_TEST((all.error().code == ec::too_large));
+  BOOST_TEST(r.client->asked.size() == 10'000U);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_followed_is_what_is_read) {
   reading r({"blue", "red"}, "tier=edge");
   r.client->answers = [](const api_request&) { return fake_api_client::answer(200, list({})); };
