@@ -70,6 +70,7 @@ class Moved(Case):
     def test_a_data_directory_that_went_is_noticed_and_welcome_back(self):
         self.write("r.yaml", manifest("r", self.repository("r").path))
         daemon = self.daemon()
+        daemon.wait_condition("r", "Error")  # there is no branch; whatever that sync wrote is written
         aside = self.folder / "aside"
         self.data.rename(aside)
         status, text = daemon.http("/readyz?verbose")

@@ -28,6 +28,10 @@ endfunction()
 
 # veranda_tests(<label>): every tests/<label>/*_test.cpp is an executable of its own.
 function(veranda_tests label)
+  set(no_proxies) # the servers of tests are on this machine
+  foreach(name http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY)
+    list(APPEND no_proxies "${name}=unset:")
+  endforeach()
   file(GLOB tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/*_test.cpp)
   foreach(test IN LISTS tests)
     get_filename_component(stem ${test} NAME_WE)
@@ -37,7 +41,7 @@ function(veranda_tests label)
     target_compile_definitions(${target} PRIVATE BOOST_TEST_DYN_LINK VERANDA_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
     target_link_libraries(${target} PRIVATE ${libraries} veranda_flags Boost::unit_test_framework)
     add_test(NAME ${label}.${stem} COMMAND ${target} --color_output=no)
-    set_tests_properties(${label}.${stem} PROPERTIES LABELS ${label} TIMEOUT 1800)
+    set_tests_properties(${label}.${stem} PROPERTIES LABELS ${label} TIMEOUT 1800 ENVIRONMENT_MODIFICATION "${no_proxies}")
   endforeach()
 endfunction()
 
