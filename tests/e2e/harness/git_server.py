@@ -84,7 +84,9 @@ class GitServer:
         for name, password in users.items():
             crypted = subprocess.run(["openssl", "passwd", "-apr1", "-stdin"], input=password.encode(), check=True, capture_output=True).stdout.decode().strip()
             lines.append(f"{name}:{crypted}\n")
-        (self.folder / "users").write_text("".join(lines))
+        new = self.folder / "users.new"
+        new.write_text("".join(lines))
+        new.rename(self.folder / "users")  # at once: the server reads it at every request
 
     @property
     def url(self):
