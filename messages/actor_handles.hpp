@@ -11,8 +11,13 @@ namespace veranda {
 /// `write_object` answers the object as stored, or the store's failure.
 using object_store_actor = caf::typed_actor<caf::replies_to<msg::write_object>::with<msg::stored_object_ptr>>;
 
+/// Sets and takes away our finalizer on objects of an API server. Own thread. Holding fails with `not_found` when the object is gone, made anew or being deleted;
+/// releasing what is gone is done.
+using finalizer_keeper_actor = caf::typed_actor<caf::replies_to<msg::hold_object>::with<bool>, caf::replies_to<msg::release_object>::with<bool>>;
+
 /// Every status write: the newest per repository, a bounded number under way, retried. A failed write never blocks a sync.
 using status_writer_actor = caf::typed_actor<caf::reacts_to<msg::publish_status>,    // from repositories; replaces what waits
+                                             caf::reacts_to<msg::forget_status>,     // from the supervisor
                                              caf::replies_to<msg::flush_status>::with<bool>, // at shutdown and by --once
                                              caf::reacts_to<msg::status_retry_due>>; // INTERNAL timer
 
@@ -70,7 +75,17 @@ using supervisor_actor = caf::typed_actor<
   caf::replies_to<msg::await_first_syncs>::with<msg::first_syncs>,
   caf::replies_to<object_key, msg::get_state>::with<msg::repository_state_view>, // forwarded to the repository
   caf::reacts_to<msg::restart_due>, caf::reacts_to<msg::consistency_due>, caf::reacts_to<msg::conflicts_due>,
-  caf::reacts_to<msg::orphan_due>, caf::reacts_to<msg::restore_due>>; // INTERNAL timers
+  caf::reacts_to<msg::orphan_due>, caf::reacts_to<msg::release_due>, caf::reacts_to<msg::restore_due>>; // INTERNAL timers
+
+/// The supervisor that hears of Secrets that have changed.
+struct follow_secrets {
+  supervisor_actor whom;
+};
+
+/// Brings Secrets of an API server to where they are resolved from. Own thread. `fetch_secrets` answers when what is known is young, or when that cannot be had now.
+using secret_keeper_actor = caf::typed_actor<caf::replies_to<msg::fetch_secrets>::with<bool>, // from remotes, before they use them
+                                             caf::reacts_to<msg::secrets_tried>,              // and after
+                                             caf::reacts_to<follow_secrets>>;
 
 /// Follows a `repository_source`. Own thread.
 using watcher_actor = caf::typed_actor<caf::reacts_to<msg::continue_reading>>;
@@ -80,3 +95,4 @@ using manifest_follower_actor = caf::typed_actor<caf::reacts_to<msg::continue_re
 } // namespace veranda
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(veranda::apply_object)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(veranda::follow_secrets)

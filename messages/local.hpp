@@ -74,6 +74,10 @@ struct restore_due {};
 struct orphan_due {
   std::string uid;
 };
+/// INTERNAL timer: an object that is being deleted is let go of again.
+struct release_due {
+  std::string uid;
+};
 
 // -- repository ----------------------------------------------------------------------------------
 
@@ -161,6 +165,20 @@ using sync_result_ptr = std::shared_ptr<const sync_result>;
 struct listing_due {
   std::uint64_t epoch = 0;
 };
+
+// -- secret keeper -------------------------------------------------------------------------------
+
+/// The credentials of a remote are about to be used: what is known of them is to be young.
+struct fetch_secrets {
+  remote_identity remote;
+};
+/// How it ended: whether the remote could not be read for want of other credentials.
+struct secrets_tried {
+  remote_identity remote;
+  bool refused = false;
+};
+/// INTERNAL timer: those that were refused are looked at again.
+struct recheck_secrets {};
 
 // -- http ----------------------------------------------------------------------------------------
 
@@ -273,11 +291,26 @@ struct write_object {
 };
 using stored_object_ptr = std::shared_ptr<const store::stored_object>;
 
+/// The object is to carry our finalizer; `seen` is how it was when it was last seen.
+struct hold_object {
+  object_meta seen;
+};
+/// Our finalizer is to go from the object.
+struct release_object {
+  object_key key;
+  std::string uid;
+};
+
 struct publish_status {
   object_key key;
   std::string uid;
   repository_status status;
   std::string sync_id;
+};
+/// The repository is gone: nothing that was said of it matters any more.
+struct forget_status {
+  object_key key;
+  std::string uid;
 };
 /// Waits until nothing is left to write.
 struct flush_status {};
@@ -307,6 +340,12 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::consistency_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::conflicts_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::orphan_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::restore_due)
+VERANDA_LOCAL_MESSAGE(veranda::msg::release_due)
+VERANDA_LOCAL_MESSAGE(veranda::msg::hold_object)
+VERANDA_LOCAL_MESSAGE(veranda::msg::release_object)
+VERANDA_LOCAL_MESSAGE(veranda::msg::fetch_secrets)
+VERANDA_LOCAL_MESSAGE(veranda::msg::secrets_tried)
+VERANDA_LOCAL_MESSAGE(veranda::msg::recheck_secrets)
 VERANDA_LOCAL_MESSAGE(veranda::msg::drop_stopped_jobs)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sync_now)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sync_done)
@@ -344,5 +383,6 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::store_contents)
 VERANDA_LOCAL_MESSAGE(veranda::msg::write_object)
 VERANDA_LOCAL_MESSAGE(veranda::msg::stored_object_ptr)
 VERANDA_LOCAL_MESSAGE(veranda::msg::publish_status)
+VERANDA_LOCAL_MESSAGE(veranda::msg::forget_status)
 VERANDA_LOCAL_MESSAGE(veranda::msg::flush_status)
 VERANDA_LOCAL_MESSAGE(veranda::msg::status_retry_due)

@@ -28,6 +28,30 @@ void show(remote_state& st) {
   st.cell->set_detail("waiting", std::to_string(st.waiters.size() + st.next_waiters.size() + st.syncs.size()));
 }
 
+// -- Secrets -------------------------------------------------------------------------------------
+
+/// Goes on when what is known of this remote's Secrets is young, or cannot be had.
+template <class Then>
+void with_secrets(self_ptr self, Then then) {
+  auto& st = self->state;
+  if (!st.deps.secret_keeper || st.deps.identity.ns.empty()) {
+    then();
+    return;
+  }
+  self->request(st.deps.secret_keeper, st.deps.secret_patience, msg::fetch_secrets{st.deps.identity}).then([then](bool) mutable { then(); }, [then](caf::error&) mutable { then(); });
+  st.deps.wake_secret_keeper();
+}
+
+/// Whether other credentials might help: some servers hide from strangers what they have.
+bool wants_credentials(const failure& why) { return why.code == ec::auth_rejected || why.code == ec::dependency_missing || why.code == ec::not_found; }
+
+void tell_tried(self_ptr self, bool refused) {
+  auto& st = self->state;
+  if (st.deps.secret_keeper && !st.deps.identity.secret.empty() && (refused || st.secrets_refused))
+    self->send(st.deps.secret_keeper, msg::secrets_tried{st.deps.identity, refused});
+  st.secrets_refused = refused;
+}
+
 // -- listings ------------------------------------------------------------------------------------
 
 /// A waiter can be served when it knows the table already, or the table is there.
@@ -71,6 +95,8 @@ void listing_ended(self_ptr self, const result<msg::listing_ptr>& outcome) {
   auto waiters = std::move(st.waiters);
   st.waiters.clear();
   const auto took = self->clock().now() - st.listing_began;
+  if (outcome || wants_credentials(outcome.error()))
+    tell_tried(self, !outcome);
   st.deps.env.telemetry->listing_ended(outcome ? nullptr : &outcome.error(), took, outcome ? (*outcome)->received_bytes : 0);
   if (outcome) {
     const auto& listed = **outcome;
@@ -121,9 +147,11 @@ void start_listing(self_ptr self) {
     self->request(st.deps.listers, st.deps.listing_patience, std::move(job))
       .then([self](const msg::job_result& r) { listing_ended(self, r.listed); }, failed);
   } else {
-    self->request(st.deps.http, st.deps.listing_patience, msg::list_http{st.deps.identity, std::move(prefixes), st.listing_known, cancel})
-      .then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
-    st.deps.wake_http();
+    with_secrets(self, [self, failed, wanted = msg::list_http{st.deps.identity, std::move(prefixes), st.listing_known, cancel}] {
+      auto& state = self->state;
+      self->request(state.deps.http, state.deps.listing_patience, wanted).then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
+      state.deps.wake_http();
+    });
   }
 }
 
@@ -188,6 +216,7 @@ void remove_mirror(self_ptr self) {
       return;
     }
     refuse_all(self->state);
+    tell_tried(self, false);
     self->quit();
   };
   self->request(st.deps.pool, st.deps.job_timeout, std::move(job))
@@ -219,17 +248,20 @@ void next_job(self_ptr self) {
   job.mirror_target = std::make_shared<const ref_table>(logic::mirrored_refs(*next.order.target, branches_of(st)));
   job.cancel = st.job = next.order.cancel;
   job.sync = std::move(next.order);
-  auto promise = next.promise;
-  self->request(st.deps.pool, st.deps.job_timeout, std::move(job))
-    .then(
-      [self, promise](const msg::job_result& r) mutable {
-        promise.deliver(r.synced);
-        job_ended(self);
-      },
-      [self, promise](caf::error& e) mutable {
-        promise.deliver(std::move(e));
-        job_ended(self);
-      });
+  with_secrets(self, [self, promise = next.promise, job = std::move(job)]() mutable {
+    self->request(self->state.deps.pool, self->state.deps.job_timeout, std::move(job))
+      .then(
+        [self, promise](const msg::job_result& r) mutable {
+          promise.deliver(r.synced);
+          job_ended(self);
+        },
+        [self, promise](caf::error& e) mutable {
+          if (to_failure(e).code == ec::auth_rejected)
+            tell_tried(self, true);
+          promise.deliver(std::move(e));
+          job_ended(self);
+        });
+  });
 }
 
 } // namespace

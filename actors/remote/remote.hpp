@@ -17,6 +17,9 @@ struct remote_deps {
   bool local = false;
   http_actor http;           ///< listings over http(s)
   std::function<void()> wake_http; ///< ends the http actor's current slice
+  secret_keeper_actor secret_keeper; ///< null: Secrets need no fetching
+  std::function<void()> wake_secret_keeper = [] {}; ///< ends its current slice
+  std::chrono::milliseconds secret_patience{30'000}; ///< then what is known has to do
   worker_pool_actor listers; ///< listings by a child process
   worker_pool_actor pool;
   std::chrono::milliseconds listing_patience{std::chrono::hours{1}}; ///< with the wait for a connection; the listing itself has its engine's deadline
@@ -52,6 +55,8 @@ struct remote_state {
   std::set<std::string> last_branches;
   msg::listing_ptr last; ///< the last good listing, without its table
   std::weak_ptr<const ref_table> last_table;
+
+  bool secrets_refused = false; ///< as the secret keeper was told
 
   bool mirror_busy = false;
   cancel_token_ptr job; ///< of the job on the mirror

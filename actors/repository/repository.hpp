@@ -12,6 +12,7 @@ struct repository_deps {
   cache_writer_actor cache;
   status_writer_actor status;
   supervisor_actor supervisor;
+  finalizer_keeper_actor finalizers; ///< null: objects are not held
   std::int64_t epoch = 1;
   std::chrono::milliseconds store_timeout{120'000};
   std::chrono::milliseconds claim_retry{2'000}; ///< and twice as long after each failure, up to
@@ -50,6 +51,8 @@ struct repository_state {
   std::optional<repository_spec> opened; ///< as stored in the cache
   bool basis_holds = false; ///< the machine's basis is the one that the cache holds
   bool claiming = false;
+  bool holding = false; ///< the finalizer is being set
+  bool held = false;    ///< it was set
   bool closing = false;
   bool first_reported = false;
   bool first_good = false;

@@ -36,15 +36,59 @@ void put_in_line(status_writer_state& st, msg::publish_status m) {
   st.waiting.insert_or_assign(std::move(key), std::move(m));
 }
 
+/// What one change by an administrator would mend: rights are those of a namespace, a definition is the cluster's.
+std::string cause_of(const object_key& key, const failure& why) {
+  auto cause = std::string{to_string(why.code)};
+  if (why.code == ec::auth_rejected)
+    cause += " " + key.ns;
+  else if (why.code == ec::throttled)
+    cause += " " + to_string(key);
+  return cause;
+}
+
+/// It was written, or is gone, or there is another cause.
+void no_more_refused(status_writer_state& st, const object_key& key) {
+  for (auto cause = st.refused.begin(); cause != st.refused.end();)
+    if (cause->second.erase(key) > 0 && cause->second.empty())
+      cause = st.refused.erase(cause);
+    else
+      ++cause;
+}
+
+/// Says a new cause at once when none was said of late; else one line tells of all that came since.
+void say_refused(status_writer_state& st, const object_key& key, const failure& why) {
+  const auto cause = cause_of(key, why);
+  if (const auto at = st.refused.find(cause); at != st.refused.end()) {
+    if (!at->second.contains(key))
+      no_more_refused(st, key);
+    st.refused[cause].insert(key);
+    return;
+  }
+  no_more_refused(st, key);
+  st.refused[cause].insert(key);
+  if (st.release_armed) {
+    ++st.unsaid;
+    st.newest_cause = why;
+    return;
+  }
+  log::warn(kind, "a status is refused; it is tried again now and then, like others that are refused for the same reason", {{"key", to_string(key)}, {"err", describe(why)}});
+}
+
+void say_unsaid(status_writer_state& st) {
+  if (const auto count = std::exchange(st.unsaid, 0); count > 0)
+    log::warn(kind, "statuses are refused for further reasons; they are tried again now and then",
+              {{"reasons", std::to_string(count)}, {"refused", std::to_string(st.held.size())}, {"err", describe(st.newest_cause)}});
+}
+
 /// Keeps a status that its object does not take now.
 void hold(self_ptr self, msg::publish_status m, const failure& why) {
   auto& st = self->state;
   st.cell->set_last_error(describe(why));
-  auto key = m.key;
-  if (st.waiting.contains(key))
+  if (st.waiting.contains(m.key))
     return;
-  if (const auto [at, first] = st.held.insert_or_assign(std::move(key), std::move(m)); st.refused.insert(at->first).second)
-    log::warn(kind, "a status is refused; it is tried again now and then", {{"key", to_string(at->first)}, {"err", describe(why)}});
+  say_refused(st, m.key, why);
+  auto key = m.key;
+  st.held.insert_or_assign(std::move(key), std::move(m));
   if (!std::exchange(st.release_armed, true))
     self->delayed_send(self, st.deps.retry_max, msg::status_retry_due{release_held});
 }
@@ -60,9 +104,9 @@ void answer_flushes(status_writer_state& st) {
 void on_written(self_ptr self, const object_key& key, status_writer_state::said sent) {
   auto& st = self->state;
   st.failures = 0;
-  st.in_flight.erase(key);
-  st.refused.erase(key);
-  st.last_sent[key] = std::move(sent);
+  no_more_refused(st, key);
+  if (const auto flight = st.in_flight.extract(key); flight && !flight.mapped())
+    st.last_sent[key] = std::move(sent);
   st.deps.env.telemetry->status_written(true);
   pump(self);
 }
@@ -78,7 +122,11 @@ void back_off(self_ptr self) {
 
 void on_failed(self_ptr self, msg::publish_status m, const failure& why) {
   auto& st = self->state;
-  st.in_flight.erase(m.key);
+  const auto flight = st.in_flight.extract(m.key);
+  if (flight && flight.mapped()) { // nobody reads it any more
+    pump(self);
+    return;
+  }
   st.deps.env.telemetry->status_written(false);
   if (is_of_the_object(why.code)) {
     st.last_sent.erase(m.key);
@@ -91,7 +139,7 @@ void on_failed(self_ptr self, msg::publish_status m, const failure& why) {
     log::warn(kind, "a status was refused", {{"key", to_string(m.key)}, {"err", describe(why)}});
   if (cls == error_class::needs_change || why.code == ec::conflict) { // gone or made anew: then its new actor speaks for it
     st.last_sent.erase(m.key);
-    st.refused.erase(m.key);
+    no_more_refused(st, m.key);
     pump(self);
     return;
   }
@@ -106,10 +154,10 @@ void on_failed(self_ptr self, msg::publish_status m, const failure& why) {
 void send_one(self_ptr self, msg::publish_status m) {
   auto& st = self->state;
   auto json = st.deps.encode(m.status);
-  status_writer_state::said said{m.uid + json, ready_of(m.status)};
-  if (auto last = st.last_sent.find(m.key); last != st.last_sent.end() && last->second.text == said.text)
+  status_writer_state::said said{m.uid, json, ready_of(m.status)};
+  if (auto last = st.last_sent.find(m.key); last != st.last_sent.end() && last->second.uid == said.uid && last->second.text == said.text)
     return;
-  st.in_flight.insert(m.key);
+  st.in_flight.emplace(m.key, false);
   const auto key = m.key;
   msg::write_object write{msg::object_operation::update_status, st.deps.resource, key, m.uid, json};
   self->request(st.deps.objects, st.deps.write_timeout, std::move(write))
@@ -152,8 +200,24 @@ void enqueue(self_ptr self, const msg::publish_status& m) {
   pump(self);
 }
 
+/// Another may have the name by now: what is of it stays.
+void forget(self_ptr self, const msg::forget_status& m) {
+  auto& st = self->state;
+  for (auto* line : {&st.waiting, &st.held})
+    if (const auto at = line->find(m.key); at != line->end() && at->second.uid == m.uid)
+      line->erase(at);
+  if (const auto last = st.last_sent.find(m.key); last != st.last_sent.end() && last->second.uid == m.uid)
+    st.last_sent.erase(last);
+  if (!st.waiting.contains(m.key) && !st.held.contains(m.key))
+    no_more_refused(st, m.key);
+  if (const auto flight = st.in_flight.find(m.key); flight != st.in_flight.end())
+    flight->second = true;
+  pump(self);
+}
+
 void release(self_ptr self) {
   auto& st = self->state;
+  say_unsaid(st);
   st.release_armed = false;
   for (auto& [key, m] : std::exchange(st.held, {}))
     put_in_line(st, std::move(m));
@@ -170,6 +234,10 @@ status_writer_actor::behavior_type status_writer(self_ptr self, status_writer_de
     [self](const msg::publish_status& m) {
       const handling h{*self->state.cell, "publish_status", self->mailbox().size()};
       enqueue(self, m);
+    },
+    [self](const msg::forget_status& m) {
+      const handling h{*self->state.cell, "forget_status", self->mailbox().size()};
+      forget(self, m);
     },
     [self](const msg::flush_status&) -> caf::result<bool> {
       const handling h{*self->state.cell, "flush_status", self->mailbox().size()};

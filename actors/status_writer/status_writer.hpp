@@ -30,10 +30,13 @@ struct status_writer_state {
   std::deque<object_key> transitions;                ///< of `waiting`, oldest first: those whose Ready condition becomes another
   std::deque<object_key> refreshes;                  ///< the others; a key may be in both, and stay behind when it does not wait any more
   std::map<object_key, msg::publish_status> held;    ///< refused for a reason that is not in the status: tried again now and then
-  std::set<object_key> in_flight;
-  std::set<object_key> refused; ///< held at least once since they were last written: said already
+  std::map<object_key, bool> in_flight;              ///< and whether their repository went meanwhile
+  std::map<std::string, std::set<object_key>> refused; ///< by cause: held at least once since they were last written
+  std::size_t unsaid = 0;                              ///< causes that no line in the log has named yet
+  failure newest_cause;                                ///< of those
   struct said {
-    std::string text;  ///< uid and status
+    std::string uid;
+    std::string text;
     std::string ready; ///< status and reason of the Ready condition
   };
   std::map<object_key, said> last_sent; ///< last accepted, per repository
@@ -47,7 +50,8 @@ struct status_writer_state {
 /// Writes statuses (`status_writer_actor`): coalesced per repository, transitions of Ready before mere refreshes, each kept in order of arrival, at most
 /// `max_in_flight` under way, nothing written that was already said. A failed write is logged once per streak, retried with backoff, and replaced by a newer
 /// status of the same repository. One that only its own object's state forbids (rights, a definition without status, others who never stop writing it) is
-/// held, and tried again every `retry_max`, so that it holds up nobody.
+/// held, and tried again every `retry_max`, so that it holds up nobody; the log names each cause once, at most one line in that time. Nothing is kept of
+/// repositories that are gone.
 status_writer_actor::behavior_type status_writer(status_writer_actor::stateful_pointer<status_writer_state> self, status_writer_deps deps);
 
 } // namespace veranda

@@ -1,6 +1,7 @@
 #include "actors/supervisor/lives.hpp"
 
 #include "actors/common/guard.hpp"
+#include "actors/supervisor/releases.hpp"
 #include "actors/supervisor/remotes.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -76,6 +77,7 @@ void remove_orphan(self_ptr self, const std::string& uid) {
   const auto key = at->second;
   if (st.entries.contains(key)) { // the claim of whoever has the name now removes these rows; ours would remove his
     st.orphans.erase(at);
+    step_release(self, uid);
     return;
   }
   auto failed = [self, key, uid](caf::error& e) {
@@ -86,14 +88,20 @@ void remove_orphan(self_ptr self, const std::string& uid) {
     .then(
       [self, uid, failed](const store::repository_claim& claim) {
         self->request(self->state.deps.cache, self->state.deps.store_timeout, msg::close_rows{claim})
-          .then([self, uid](bool) { self->state.orphans.erase(uid); }, failed);
+          .then(
+            [self, uid](bool) {
+              self->state.orphans.erase(uid);
+              rows_removed(self, uid);
+            },
+            failed);
       },
       failed);
 }
 
 void close_orphan(self_ptr self, const object_key& key, const std::string& uid) {
-  if (self->state.orphans.emplace(uid, key).second)
-    log::info(kind, "removing the rows of a repository that is gone", {{"key", to_string(key)}});
+  if (!self->state.orphans.emplace(uid, key).second)
+    return; // under way
+  log::info(kind, "removing the rows of a repository that is gone", {{"key", to_string(key)}});
   remove_orphan(self, uid);
 }
 

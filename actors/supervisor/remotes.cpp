@@ -1,6 +1,7 @@
 #include "actors/supervisor/remotes.hpp"
 
 #include "actors/common/guard.hpp"
+#include "actors/supervisor/releases.hpp"
 #include "messages/model/digest.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -64,9 +65,12 @@ void move_to_remote(supervisor_pointer self, entry& e) {
   auto& at = st.remotes[*identity];
   if (!at.handle)
     at.handle = spawn_remote(self, *identity);
+  const bool used_again = at.members.empty();
   at.members[e.object->meta.uid] = e.object->spec.git->branch;
   self->send(at.handle, msg::join_remote{e.object->meta.uid, e.object->spec.git->branch});
   e.remote = std::move(*identity);
+  if (used_again)
+    step_releases(self);
 }
 
 apply_object to_apply(supervisor_pointer self, const entry& e) {
@@ -89,6 +93,7 @@ void remote_down(supervisor_pointer self, const remote_identity& identity, const
     return;
   if (at->second.members.empty() && !reason) {
     st.remotes.erase(at);
+    step_releases(self);
     return;
   }
   if (reason)

@@ -3,6 +3,7 @@
 #include "actors/common/guard.hpp"
 #include "actors/logic/conflicts.hpp"
 #include "actors/logic/desired_set.hpp"
+#include "actors/supervisor/releases.hpp"
 #include "actors/supervisor/remotes.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -23,7 +24,13 @@ void show(supervisor_state& st) {
   st.cell->set_detail("remotes", std::to_string(st.remotes.size()));
 }
 
-void forget(supervisor_state& st, std::map<object_key, entry>::iterator at) {
+void forget_status(self_ptr self, const entry& e) {
+  self->send(self->state.deps.repository.status, msg::forget_status{e.object->meta.key, e.object->meta.uid});
+}
+
+void forget(self_ptr self, std::map<object_key, entry>::iterator at) {
+  auto& st = self->state;
+  forget_status(self, at->second);
   st.deps.env.telemetry->repository_gone(at->first);
   st.entries.erase(at);
   st.deps.env.telemetry->repositories(st.entries.size());
@@ -84,19 +91,34 @@ void remove(self_ptr self, const object_key& key) {
   if (at == st.entries.end())
     return;
   at->second.successor = nullptr;
+  begin_release(self, *at->second.object, at->second.remote); // it may only have left what is followed
   if (at->second.handle) {
     stop_repository(self, at->second);
     return;
   }
   leave_remote(self, at->second); // it was waiting for a restart
   const auto uid = at->second.object->meta.uid;
-  forget(st, at);
+  forget(self, at);
   close_orphan(self, key, uid);
+}
+
+/// It is there, but only until what is kept of it is gone.
+void let_go(self_ptr self, const repository_object& object) {
+  auto& st = self->state;
+  std::optional<remote_identity> remote;
+  if (const auto at = st.entries.find(object.meta.key); at != st.entries.end() && at->second.object->meta.uid == object.meta.uid)
+    remote = at->second.remote;
+  remove(self, object.meta.key);
+  begin_release(self, object, std::move(remote));
 }
 
 void upsert(self_ptr self, const repository_object_ptr& object) {
   auto& st = self->state;
   const auto& meta = object->meta;
+  if (is_being_deleted(st, *object)) {
+    let_go(self, *object);
+    return;
+  }
   const auto [at, added] = st.entries.try_emplace(meta.key);
   auto& e = at->second;
   if (added) {
@@ -111,6 +133,7 @@ void upsert(self_ptr self, const repository_object_ptr& object) {
       stop_repository(self, e);
     } else {
       leave_remote(self, e); // as the old one
+      forget_status(self, e);
       e.stopping = false;
       e.first_done = false;
       e.object = std::exchange(e.successor, nullptr);
@@ -135,19 +158,27 @@ void upsert(self_ptr self, const repository_object_ptr& object) {
 /// claim for the predecessor would take away the new one's.
 void sweep_leftovers(self_ptr self) {
   auto& st = self->state;
-  for (const auto& [uid, state] : *st.restored)
+  for (const auto& [uid, state] : std::exchange(*st.restored, {}))
     if (!st.entries.contains(state.key))
-      close_orphan(self, state.key, uid);
-  st.restored->clear();
+      release_leftover(self, state.key, uid);
   msg::job job;
   job.kind = msg::job_kind::sweep_mirrors;
   job.mirror = st.deps.mirrors.string();
   for (const auto& [identity, remote] : st.remotes)
     job.keep.push_back(mirror_name(identity));
   job.cancel = std::make_shared<cancel_token>();
+  st.sweeping = true;
   self->request(st.deps.pool, st.deps.store_timeout, std::move(job))
-    .then([](const msg::job_result&) {},
-          [](caf::error& e) { log::warn(kind, "unused mirrors could not be removed", {{"err", describe(to_failure(e))}}); });
+    .then(
+      [self](const msg::job_result&) {
+        self->state.sweeping = false;
+        step_releases(self);
+      },
+      [self](caf::error& e) {
+        log::warn(kind, "unused mirrors could not be removed", {{"err", describe(to_failure(e))}});
+        self->state.sweeping = false;
+        step_releases(self);
+      });
 }
 
 void apply_list(self_ptr self, const std::vector<repository_object>& objects) {
@@ -240,18 +271,22 @@ void repository_down(self_ptr self, const object_key& key, const caf::error& rea
   auto& e = at->second;
   e.handle = nullptr;
   if (e.successor) {
+    forget_status(self, e);
     e.object = std::exchange(e.successor, nullptr);
     e.first_done = false;
     move_to_remote(self, e);
     spawn_repository(self, e);
   } else if (e.stopping) {
     const auto uid = e.object->meta.uid;
-    forget(st, at);
+    forget(self, at);
     if (reason) // it did not come to the end of closing
       close_orphan(self, key, uid);
+    else
+      rows_removed(self, uid);
   } else {
     restart_later(self, e, reason);
   }
+  name_is_free(self, key);
   show(st);
   answer_first_syncs(st);
 }
@@ -322,6 +357,8 @@ supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) 
   self->set_down_handler([self](caf::down_msg& m) { on_down(self, m); });
   self->set_exit_handler([self](caf::exit_msg& m) { on_exit(self, m); });
   self->delayed_send(self, self->state.deps.consistency_interval, msg::consistency_due{});
+  if (self->state.deps.remote.secret_keeper)
+    self->send(self->state.deps.remote.secret_keeper, follow_secrets{self});
   return {
     [self](const msg::repositories_listed& m) {
       const handling h{*self->state.cell, "repositories_listed", self->mailbox().size()};
@@ -375,6 +412,10 @@ supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) 
     [self](const msg::orphan_due& m) {
       const handling h{*self->state.cell, "orphan_due", self->mailbox().size()};
       remove_orphan(self, m.uid);
+    },
+    [self](const msg::release_due& m) {
+      const handling h{*self->state.cell, "release_due", self->mailbox().size()};
+      release_patience_over(self, m.uid);
     },
     [self](const msg::conflicts_due&) {
       const handling h{*self->state.cell, "conflicts_due", self->mailbox().size()};

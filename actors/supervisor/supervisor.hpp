@@ -15,6 +15,7 @@ struct supervisor_deps {
   remote_deps remote;         ///< identity, mirror and local are filled in
   cache_writer_actor cache;
   worker_pool_actor pool;
+  finalizer_keeper_actor finalizers; ///< null: objects are not held, and gone when their source says so
   std::filesystem::path mirrors;
   /// Canonical form of a URL, or the rule it breaks.
   std::function<result<std::string>(const std::string& url)> canonical_url;
@@ -25,6 +26,8 @@ struct supervisor_deps {
   std::chrono::milliseconds restart_initial{1'000};
   std::chrono::milliseconds restart_max{300'000};
   std::chrono::milliseconds orphan_retry{30'000};
+  std::chrono::milliseconds release_retry{5'000};
+  std::chrono::milliseconds mirror_patience{30'000}; ///< how long an object that is being deleted waits for the end of its mirror
   std::chrono::milliseconds restore_retry{2'000};
   std::chrono::milliseconds consistency_interval{600'000}; ///< RepoSyncFrequency
   std::chrono::milliseconds store_timeout{120'000};
@@ -49,6 +52,15 @@ struct supervisor_state {
     std::uint64_t restart_epoch = 0;
     std::vector<std::string> conflicts;
   };
+  /// An object that is let go of.
+  struct release {
+    object_key key;
+    std::optional<remote_identity> remote; ///< that it used
+    bool rows_gone = false;
+    bool patient = true; ///< waits for its mirror's end
+    bool asked = false;
+    bool marked = false; ///< it was seen being deleted, and waits for us
+  };
 
   supervisor_deps deps;
   cell_ptr cell;
@@ -58,6 +70,8 @@ struct supervisor_state {
   std::unordered_map<caf::actor_addr, remote_identity> running_remotes;
   std::optional<std::map<std::string, durable_state>> restored; ///< by uid; taken by whoever spawns first
   std::map<std::string, object_key> orphans; ///< by uid: rows without an actor that are still to be removed
+  std::map<std::string, release> releases; ///< by uid
+  bool sweeping = false;                   ///< mirrors of the daemon's last life are being removed
   bool restoring = false;
   failure restore_problem; ///< as said last
   std::shared_ptr<const std::vector<repository_object>> waiting_list; ///< arrived before the durable states

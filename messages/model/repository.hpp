@@ -16,6 +16,8 @@ inline constexpr std::string_view sync_requested_annotation = "veranda.dev/sync-
 /// `full`: the requested sync compares everything anew instead of trusting the sync basis.
 inline constexpr std::string_view sync_mode_annotation = "veranda.dev/sync-mode";
 inline constexpr std::string_view suspend_annotation = "veranda.dev/suspend";
+/// Holds a Repository that is being deleted until what is cached of it is gone.
+inline constexpr std::string_view repository_finalizer = "config.porch.kpt.dev/repository";
 } // namespace api_names
 
 enum class repository_type : std::uint8_t { unknown, git, oci };

@@ -81,6 +81,7 @@ struct house : actor_fixture {
     deps.cache = cache_actor;
     deps.pool = pool;
     deps.mirrors = "/mirrors";
+    deps.finalizers = finalizers;
     deps.consistency_interval = 10min;
     deps.canonical_url = [](const std::string& repo) -> result<std::string> {
       if (repo.find("..") != std::string::npos)
@@ -94,6 +95,8 @@ struct house : actor_fixture {
     deps.repository.machine = machine;
     deps.repository.cache = cache_actor;
     deps.repository.status = status_actor;
+    if (holds)
+      deps.repository.finalizers = finalizers;
     deps.remote = remote_settings();
     boss = spawn(supervisor, std::move(deps));
   }
@@ -102,6 +105,7 @@ struct house : actor_fixture {
     deps.env = env;
     deps.http = http_actor_;
     deps.wake_http = [] {};
+    deps.secret_keeper = secret_keeper;
     deps.listers = listers;
     deps.pool = pool;
     return deps;
@@ -194,6 +198,9 @@ struct house : actor_fixture {
   status_writer_actor status_actor;
   worker_pool_actor pool, listers;
   http_actor http_actor_;
+  bool holds = true; ///< repositories set finalizers
+  finalizer_keeper_actor finalizers; ///< none: as without Kubernetes
+  secret_keeper_actor secret_keeper; ///< none: as without Kubernetes
   supervisor_actor boss;
 
 protected:
@@ -213,6 +220,8 @@ protected:
     status_actor = nullptr;
     pool = listers = nullptr;
     http_actor_ = nullptr;
+    finalizers = nullptr;
+    secret_keeper = nullptr;
     boss = nullptr;
   }
 };

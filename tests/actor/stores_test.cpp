@@ -3,6 +3,9 @@
 #include "actors/object_store/object_store.hpp"
 #include "tests/actor/house.hpp"
 
+#include <cstdio>
+#include <unistd.h>
+
 using namespace veranda;
 using namespace veranda::test;
 
@@ -48,6 +51,32 @@ struct writer : house {
     return out;
   }
 };
+
+/// What is logged meanwhile.
+template <class Act>
+std::string logged(Act act) {
+  std::fflush(stderr);
+  std::FILE* file = std::tmpfile();
+  const int before = dup(STDERR_FILENO);
+  dup2(fileno(file), STDERR_FILENO);
+  log::start(false, log::level::warn);
+  act();
+  log::stop();
+  dup2(before, STDERR_FILENO);
+  close(before);
+  std::string text(static_cast<std::size_t>(lseek(fileno(file), 0, SEEK_END)), ' ');
+  std::rewind(file);
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  return text;
+}
+
+unsigned count(const std::string& text, const std::string& part) {
+  unsigned n = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++n;
+  return n;
+}
 
 } // namespace
 
@@ -147,6 +176,77 @@ BOOST_AUTO_TEST_CASE(a_newer_one_takes_the_place_of_one_that_is_held) {
   publish("a", 2);
   advance(2min);
   BOOST_TEST((written() == names{"a=1", "a=2"}));
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_right_is_logged_once_for_its_namespace) {
+  const auto refuse = [](const msg::write_object&) { return std::optional{failure{ec::auth_rejected, "forbidden", {}, {}, {}}}; };
+  const auto lines = [](auto act) {
+    const auto log = logged(act);
+    return std::pair{count(log, "a status is refused"), count(log, "statuses are refused for further reasons")};
+  };
+  objects->fail = refuse;
+  BOOST_TEST((lines([&] {
+                for (const auto* name : {"a", "b", "c", "d"})
+                  publish(name, 1);
+                advance(10min);
+              }) == std::pair{1U, 0U}));
+  objects->put({"other", "a"}, "uid-o");
+  objects->put({"third", "a"}, "uid-t");
+  BOOST_TEST((lines([&] {
+                for (const auto* ns : {"other", "third"}) {
+                  repository_status s;
+                  tell(status_actor, msg::publish_status{{ns, "a"}, std::string{"uid-"} + ns[0], s, {}});
+                }
+                advance(10min);
+              }) == std::pair{0U, 1U})); // two namespaces, soon after one another
+  objects->fail = nullptr;
+  advance(31s);
+  BOOST_TEST(objects->statuses[key("d")] == "1");
+  objects->fail = refuse;
+  BOOST_TEST((lines([&] { publish("a", 2); }) == std::pair{1U, 0U})); // it was healed meanwhile
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_kept_of_one_that_is_gone) {
+  const auto& inside = state_of<status_writer_state>(status_actor);
+  publish("a", 1);
+  BOOST_TEST(inside.last_sent.size() == 1U);
+  tell(status_actor, msg::forget_status{key("a"), "uid-of-another"});
+  BOOST_TEST(inside.last_sent.size() == 1U);
+  tell(status_actor, msg::forget_status{key("a"), "uid-a"});
+  BOOST_TEST(inside.last_sent.empty());
+  publish("a", 1); // nothing was said of it yet
+  BOOST_TEST((written() == names{"a=1", "a=1"}));
+
+  objects->fail = [](const msg::write_object&) { return std::optional{failure{ec::auth_rejected, "forbidden", {}, {}, {}}}; };
+  publish("b", 1);
+  BOOST_TEST(inside.held.size() == 1U);
+  tell(status_actor, msg::forget_status{key("b"), "uid-b"});
+  BOOST_TEST(inside.held.empty());
+  BOOST_TEST(inside.refused.empty());
+
+  objects->fail = nullptr;
+  objects->hold = true;
+  publish("c", 1);
+  publish("c", 2);
+  tell(status_actor, msg::forget_status{key("c"), "uid-c"});
+  BOOST_TEST(inside.waiting.empty());
+  objects->release();
+  settle();
+  BOOST_TEST(!inside.last_sent.contains(key("c")));
+  BOOST_TEST(inside.in_flight.empty());
+  BOOST_TEST((**flush()).ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_failure_of_one_that_is_gone_is_not_tried_again) {
+  objects->hold = true;
+  publish("a", 1);
+  tell(status_actor, msg::forget_status{key("a"), "uid-a"});
+  objects->fail = [](const msg::write_object&) { return std::optional{failure{ec::unavailable, "busy", {}, {}, {}}}; };
+  objects->release();
+  settle();
+  const auto tries = written().size();
+  advance(10min);
+  BOOST_TEST(written().size() == tries);
 }
 
 BOOST_AUTO_TEST_CASE(a_transition_passes_refreshes) {

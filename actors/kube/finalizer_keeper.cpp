@@ -1,0 +1,186 @@
+#include "actors/kube/finalizer_keeper.hpp"
+
+#include "actors/common/guard.hpp"
+#include "adapters/kube/repository_events.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <algorithm>
+
+namespace veranda {
+
+namespace {
+
+using self_ptr = kube_finalizers_actor::stateful_pointer<kube_finalizers_state>;
+using outcome = result<api_object>;
+
+/// One change on its way.
+struct change {
+  object_key key;
+  std::string uid;
+  bool hold = false; ///< else release
+  caf::typed_response_promise<bool> promise;
+  unsigned tries = 0;
+};
+
+std::string about(const kube_finalizers_state& st, const object_key& key) { return st.deps.type.name() + " " + to_string(key); }
+
+/// Says why finalizers cannot be changed, once for each reason.
+void say(kube_finalizers_state& st, const failure& why) {
+  if (why.code == ec::not_found || why.code == ec::cancelled)
+    return;
+  st.cell->set_last_error(describe(why));
+  if (std::exchange(st.said, std::string{to_string(why.code)}) != to_string(why.code))
+    log::warn(kube_finalizers_state::name, "the finalizer of a Repository cannot be changed; trying again, also for others",
+              {{"finalizer", st.deps.finalizer}, {"err", describe(why)}});
+}
+
+void finish(self_ptr self, change& c, const result<void>& end) {
+  auto& st = self->state;
+  --st.changing;
+  if (end) {
+    ++st.changed;
+    st.said.clear();
+    c.promise.deliver(true);
+    return;
+  }
+  say(st, end.error());
+  c.promise.deliver(to_error(end.error()));
+}
+
+/// It is not there any more, or another has its name.
+void finish_gone(self_ptr self, change& c) {
+  finish(self, c, c.hold ? result<void>{failure{ec::not_found, "the object is gone", about(self->state, c.key), {}, {}}} : result<void>{});
+}
+
+/// Starts a call; `then` hears the object that was answered, or why there is none. Nobody hears anything when the actor has ended.
+template <class Then>
+void ask(self_ptr self, const kube::api_request& request, Then then) {
+  self->state.deps.client->start(request, [self, request, alive = std::weak_ptr{self->state.alive}, then = std::move(then)](result<kube::api_answer> answer) mutable {
+    if (alive.expired())
+      return;
+    auto& st = self->state;
+    auto body = answer ? kube::body_of(std::move(*answer), request) : result<std::string>{answer.error()};
+    auto object = body ? st.decoder->object(std::move(*body)) : outcome{body.error()};
+    if (object && object->key.name.empty())
+      object = failure{ec::unavailable, "the API server answered with something else than the object", request.object, {}, {}};
+    if (object && st.deps.known)
+      st.deps.known->answered(*object);
+    then(std::move(object));
+  });
+}
+
+void read(self_ptr self, change c);
+
+void patch(self_ptr self, change c, const object_meta& there) {
+  auto& st = self->state;
+  auto finalizers = there.finalizers;
+  const bool has = std::erase(finalizers, st.deps.finalizer) > 0;
+  if (has == c.hold) {
+    finish(self, c, {});
+    return;
+  }
+  if (c.hold)
+    finalizers.push_back(st.deps.finalizer);
+  ++c.tries;
+  const auto request = kube::finalizers_patch_request(st.deps.type, c.key, {c.uid, there.resource_version}, finalizers);
+  ask(self, request, [self, c = std::move(c)](outcome object) mutable {
+    if (object)
+      finish(self, c, {});
+    else if (object.error().code == ec::not_found)
+      finish_gone(self, c);
+    else if (object.error().code != ec::conflict)
+      finish(self, c, object.error());
+    else if (c.tries >= self->state.deps.max_tries)
+      finish(self, c, failure{ec::throttled, "others keep writing the object", object.error().object, "metadata.finalizers", {}});
+    else
+      read(self, std::move(c));
+  });
+}
+
+void read(self_ptr self, change c) {
+  const auto request = kube::get_request(self->state.deps.type, c.key);
+  ask(self, request, [self, c = std::move(c)](outcome object) mutable {
+    if (!object) {
+      if (object.error().code == ec::not_found)
+        finish_gone(self, c);
+      else
+        finish(self, c, object.error());
+      return;
+    }
+    if (object->uid != c.uid) {
+      finish_gone(self, c);
+      return;
+    }
+    if (object->json.empty()) { // the finalizers of others cannot be seen
+      finish(self, c, object->problem.value_or(failure{ec::too_large, "the object is too large", about(self->state, c.key), {}, {}}));
+      return;
+    }
+    const auto meta = kube::to_repository(*object).meta;
+    if (c.hold && meta.deleted) // it takes no more finalizers
+      finish_gone(self, c);
+    else
+      patch(self, std::move(c), meta);
+  });
+}
+
+void drive_soon(self_ptr self) {
+  if (!std::exchange(self->state.driving, true))
+    self->send(self, msg::continue_transfers{});
+}
+
+void show(kube_finalizers_state& st) {
+  st.cell->set_in_flight(static_cast<std::uint32_t>(st.changing));
+  st.cell->set_detail("changed", std::to_string(st.changed));
+  st.cell->set_detail("problem", st.said);
+}
+
+void drive(self_ptr self) {
+  auto& st = self->state;
+  if (st.deps.client->active() > 0)
+    st.deps.client->run_for(st.deps.slice);
+  show(st);
+  st.driving = st.deps.client->active() > 0;
+  if (st.driving)
+    self->send(self, msg::continue_transfers{});
+}
+
+} // namespace
+
+kube_finalizers_actor::behavior_type kube_finalizers(self_ptr self, kube_finalizers_deps deps) {
+  install_default_handlers(self, kube_finalizers_state::name);
+  auto& st = self->state;
+  st.deps = std::move(deps);
+  st.cell = st.deps.env.cells->add(kube_finalizers_state::name, "");
+  st.decoder = std::make_unique<kube::object_decoder>(st.deps.type.kind, st.deps.type.api_version());
+  show(st);
+  return {
+    [self](const msg::hold_object& m) -> caf::result<bool> {
+      const handling h{*self->state.cell, "hold_object", self->mailbox().size()};
+      auto promise = self->make_response_promise<bool>();
+      ++self->state.changing;
+      change c{m.seen.key, m.seen.uid, true, promise};
+      if (m.seen.resource_version.empty() || m.seen.deleted)
+        read(self, std::move(c));
+      else
+        patch(self, std::move(c), m.seen);
+      drive_soon(self);
+      return promise;
+    },
+    [self](const msg::release_object& m) -> caf::result<bool> {
+      const handling h{*self->state.cell, "release_object", self->mailbox().size()};
+      auto promise = self->make_response_promise<bool>();
+      ++self->state.changing;
+      read(self, {m.key, m.uid, false, promise});
+      drive_soon(self);
+      return promise;
+    },
+    [self](const msg::continue_transfers&) {
+      const handling h{*self->state.cell, "continue_transfers", self->mailbox().size()};
+      drive(self);
+    },
+  };
+}
+
+} // namespace veranda
