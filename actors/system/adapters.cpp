@@ -50,7 +50,7 @@ result<void> open_objects(adapters& out, const config::settings& settings) {
     if (!kube)
       return kube.error();
     out.kube = std::move(*kube);
-    out.secrets = no_secrets();
+    out.secrets = out.kube->secrets();
     return {};
   }
   const auto digest_key = out.data->secret_digest_key();

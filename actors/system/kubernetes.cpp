@@ -27,19 +27,13 @@ public:
   result<store::stored_object> remove(const std::string&, const object_key&) override { return elsewhere(); }
 };
 
-class anonymous_only final : public secrets::secret_source {
-public:
-  result<credentials> resolve(const std::string& ns, const std::string& name, const std::string&) override {
-    if (name.empty())
-      return credentials{};
-    return failure{ec::dependency_missing, "Secrets of the API server are not read by this version: only anonymous remotes can be synced",
-                   "Secret " + to_string(object_key{ns, name}), "spec.git.secretRef", {}};
-  }
-};
-
 } // namespace
 
-kubernetes::kubernetes(const config::settings& settings, kube::client_config config) : settings_(settings), config_(std::move(config)), writer_(open_client()) {}
+kubernetes::kubernetes(const config::settings& settings, kube::client_config config) : settings_(settings), config_(std::move(config)), writer_(open_client()), finalizers_(open_client()), secret_reader_(open_client()) {
+  secrets::fetched_options options;
+  options.ca_bundles = settings_.namespace_ca_bundle;
+  secrets_ = std::make_shared<secrets::fetched_secrets>(options);
+}
 
 result<kubernetes> kubernetes::open(const config::settings& settings) {
   kube::config_search search;
@@ -87,6 +81,5 @@ std::string explain_source_problem(const failure& why) {
 
 std::unique_ptr<store::object_store_reader> refuse_object_reads() { return std::make_unique<refusing_reader>(); }
 std::shared_ptr<api::object_writer> refuse_object_writes() { return std::make_shared<refusing_writer>(); }
-std::shared_ptr<secrets::secret_source> no_secrets() { return std::make_shared<anonymous_only>(); }
 
 } // namespace veranda

@@ -3,7 +3,7 @@
 #include "adapters/api/api_server.hpp"
 #include "adapters/kube/api_client.hpp"
 #include "adapters/kube/known_objects.hpp"
-#include "adapters/secrets/secret_source.hpp"
+#include "adapters/secrets/fetched_secrets.hpp"
 #include "adapters/source/repository_source.hpp"
 #include "config/settings/settings.hpp"
 
@@ -19,8 +19,12 @@ public:
   /// Finds the configuration; speaks to nobody. `invalid_spec` or `not_found` naming what is wrong.
   static result<kubernetes> open(const config::settings& settings);
 
-  /// The client of the writer, which drives it.
+  // Clients: each is driven by the one actor that it is for.
   [[nodiscard]] const std::shared_ptr<kube::api_client>& writer() const noexcept { return writer_; }
+  [[nodiscard]] const std::shared_ptr<kube::api_client>& finalizers() const noexcept { return finalizers_; }
+  [[nodiscard]] const std::shared_ptr<kube::api_client>& secret_reader() const noexcept { return secret_reader_; }
+  /// Where Secrets that were read are resolved from.
+  [[nodiscard]] const std::shared_ptr<secrets::fetched_secrets>& secrets() const noexcept { return secrets_; }
   [[nodiscard]] const std::shared_ptr<kube::known_objects>& known() const noexcept { return known_; }
   /// `on_problem`: see `kube_source_options`.
   [[nodiscard]] std::shared_ptr<source::repository_source> open_source(std::uint64_t seed, std::function<void(const std::optional<failure>&)> on_problem) const;
@@ -36,7 +40,8 @@ private:
 
   config::settings settings_;
   kube::client_config config_;
-  std::shared_ptr<kube::api_client> writer_;
+  std::shared_ptr<kube::api_client> writer_, finalizers_, secret_reader_;
+  std::shared_ptr<secrets::fetched_secrets> secrets_;
   std::shared_ptr<kube::known_objects> known_ = std::make_shared<kube::known_objects>();
 };
 
@@ -46,8 +51,5 @@ private:
 // What our own API says of Repository objects on Kubernetes: to ask the API server.
 std::unique_ptr<store::object_store_reader> refuse_object_reads();
 std::shared_ptr<api::object_writer> refuse_object_writes();
-
-/// Anonymous remotes only: Secrets of the API server are not read.
-std::shared_ptr<secrets::secret_source> no_secrets();
 
 } // namespace veranda

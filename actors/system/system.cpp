@@ -5,7 +5,9 @@
 #include "actors/common/dump.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/http/http.hpp"
+#include "actors/kube/finalizer_keeper.hpp"
 #include "actors/kube/kube_writer.hpp"
+#include "actors/kube/secret_keeper.hpp"
 #include "actors/logic/ownership.hpp"
 #include "actors/object_store/object_store.hpp"
 #include "actors/status_writer/status_writer.hpp"
@@ -65,6 +67,7 @@ public:
     system_ = std::make_unique<caf::actor_system>(config_);
     spawn_writers();
     spawn_workers();
+    spawn_keepers();
     spawn_supervisor();
     if (auto spawned = spawn_readers(); !spawned)
       return spawned;
@@ -117,6 +120,8 @@ public:
       stop(self, supervisor_, deadline);
       stop(self, pool_, deadline);
       stop(self, listers_, deadline);
+      stop(self, secret_keeper_, deadline, [this] { parts_.kube->secret_reader()->wake(); });
+      stop(self, finalizers_, deadline, [this] { parts_.kube->finalizers()->wake(); });
       flush_status(self);
       stop(self, status_, deadline);
       stop(self, http_, deadline, [this] { parts_.listings->wake(); });
@@ -200,6 +205,14 @@ private:
     return system_->spawn(worker_pool, std::move(deps));
   }
 
+  /// Of what only an API server has.
+  void spawn_keepers() {
+    if (!parts_.kube)
+      return;
+    finalizers_ = system_->spawn<caf::detached>(kube_finalizers, kube_finalizers_deps{env_, parts_.kube->finalizers(), parts_.kube->known()});
+    secret_keeper_ = system_->spawn<caf::detached>(kube_secrets, kube_secrets_deps{env_, parts_.kube->secret_reader(), parts_.kube->secrets()});
+  }
+
   void spawn_supervisor() {
     supervisor_deps deps;
     deps.env = env_;
@@ -209,12 +222,18 @@ private:
     deps.consistency_interval = settings_.repo_sync_frequency;
     deps.canonical_url = [allow = settings_.allow_local](const std::string& url) { return git::canonical_url(url, allow); };
     deps.is_local = [](const std::string& url) { return git::is_local(url); };
-    deps.has_ca_bundle = [files = parts_.secret_files](const std::string& ns) { return files->find({ns, ns + "-ca-bundle"}).has_value(); };
+    if (parts_.kube)
+      deps.has_ca_bundle = [all = settings_.namespace_ca_bundle](const std::string&) { return all; }; // known once it is asked for
+    else
+      deps.has_ca_bundle = [files = parts_.secret_files](const std::string& ns) { return files->find({ns, ns + "-ca-bundle"}).has_value(); };
+    deps.finalizers = finalizers_;
     deps.first_list_applied = [this] { ready_.first_list_applied(); };
     auto& repository = deps.repository;
     repository.env = env_;
     repository.cache = cache_;
     repository.status = status_;
+    if (settings_.finalizer)
+      repository.finalizers = finalizers_;
     repository.machine.default_frequency = settings_.repo_sync_frequency;
     repository.machine.health_check_frequency = settings_.once ? std::chrono::milliseconds{0} : settings_.health_check_frequency;
     repository.machine.full_compare_interval = settings_.full_compare_interval;
@@ -226,6 +245,9 @@ private:
     remote.wake_http = [engine = parts_.listings] { engine->wake(); };
     remote.listers = listers_;
     remote.pool = pool_;
+    remote.secret_keeper = secret_keeper_;
+    if (parts_.kube)
+      remote.wake_secret_keeper = [client = parts_.kube->secret_reader()] { client->wake(); };
     supervisor_ = system_->spawn(supervisor, std::move(deps));
   }
 
@@ -307,6 +329,10 @@ private:
     is_essential(object_store_, parts_.kube ? kube_writer_state::name : object_store_state::name);
     is_essential(pool_, worker_pool_state::name);
     is_essential(http_, http_state::name);
+    if (parts_.kube) {
+      is_essential(finalizers_, kube_finalizers_state::name);
+      is_essential(secret_keeper_, kube_secrets_state::name);
+    }
     if (follower_)
       is_essential(follower_, manifest_follower_state::name);
   }
@@ -421,6 +447,8 @@ private:
   worker_pool_actor pool_;
   worker_pool_actor listers_;
   http_actor http_;
+  finalizer_keeper_actor finalizers_;  ///< null without an API server, like
+  secret_keeper_actor secret_keeper_;
   supervisor_actor supervisor_;
   manifest_follower_actor follower_;
   watcher_actor watcher_;

@@ -223,6 +223,16 @@ setting ranges(std::string_view name, std::string_view meaning, std::vector<ip_r
           true};
 }
 
+setting one_namespace(std::string_view name, std::string_view meaning, std::string settings::* field) {
+  return {name, "NAME", meaning, "must be the name of a namespace",
+          [=](settings& s, std::string_view text) {
+            if (!is_namespace(text)) return false;
+            s.*field = std::string{text};
+            return true;
+          },
+          [=](const settings& s) { return s.*field; }};
+}
+
 /// Names of zone files only: no way out of the zone database.
 bool assign_zone(settings& s, std::string_view text) {
   if (text.empty() || text.front() == '/' || text.front() == ':' || text.find("..") != std::string_view::npos) return false;
@@ -253,6 +263,14 @@ std::vector<setting> make_table() {
       line("selector", "SELECTOR", "Follow only Repository objects with these labels.", "must be a label selector such as tier=edge,team!=blue", &settings::label_selector),
       count("kube-api-qps", "Requests to the API server per second, over time. Watches are not counted.", &settings::kube_api_qps, 1, 100'000),
       count("kube-api-burst", "Requests to the API server that may be made at once.", &settings::kube_api_burst, 1, 100'000),
+      one_namespace("lease-namespace", "Namespace of the Lease. Without it, the pod's own, or that of the kubeconfig's context.", &settings::lease_namespace),
+      flag("finalizer",
+           "Hold each Repository object with a finalizer, so that one that is deleted stays until its packages and its mirror are removed. Turned off, none is set any more; "
+           "those that are there are still taken off.",
+           &settings::finalizer),
+      flag("namespace-ca-bundle",
+           "Look for a Secret <namespace>-ca-bundle in the API server for each namespace, and trust the certificates in its ca.crt. Secrets of manifests need no setting.",
+           &settings::namespace_ca_bundle),
       path("data-dir", "DIR", "Where everything durable lives: object store, package cache, mirrors, token. Locked by the daemon that uses it.",
            &settings::data_dir),
       {"listen", "ADDR:PORT", "Address of the HTTP API, probes and metrics. Port 0 takes a free one. An address other than loopback needs TLS.",

@@ -252,7 +252,7 @@ private:
       for (const std::string_view name : {"manifests", "allow-manifest-deletion"})
         if (source_.contains(name)) problem(source_of(name), "has no meaning with kubernetes: objects come from the API server");
     } else if (!failed("kubernetes") && !failed("kubeconfig")) {
-      for (const std::string_view name : {"kubeconfig", "context", "namespace", "selector", "kube-api-qps", "kube-api-burst"})
+      for (const std::string_view name : {"kubeconfig", "context", "namespace", "selector", "kube-api-qps", "kube-api-burst", "lease-namespace", "finalizer", "namespace-ca-bundle"})
         if (source_.contains(name)) problem(source_of(name), "must come together with kubernetes");
     }
   }
@@ -293,7 +293,9 @@ parse_outcome parse(const std::vector<std::string>& arguments, const std::vector
 
 std::string help_text() {
   std::string out = "verandad keeps a cache of KRM package revisions in step with the git repositories that hold them.\n\n"
-                    "Usage: verandad [--manifests DIR | --kubernetes] [--data-dir DIR] [--listen ADDR:PORT] [setting...]\n\n"
+                    "Usage: verandad [--manifests DIR | --kubernetes] [--data-dir DIR] [--listen ADDR:PORT] [setting...]\n"
+                    "       verandad release [--kubeconfig FILE] [--context NAME] [--namespace NAME] [--selector SELECTOR] [--lease-namespace NAME]\n\n"
+                    "release takes the finalizer off Repository objects and removes the Lease, for an uninstall; stop the daemon first.\n"
                     "Every setting is a flag, a variable (VERANDAD_REPO_SYNC_FREQUENCY=5m) or a key of the YAML file that\n"
                     "--config names (repo-sync-frequency: 5m). A flag beats a variable, a variable beats the file.\n\n"
                     "  --config FILE\n      YAML file of settings.\n";

@@ -24,6 +24,9 @@ struct settings {
   std::string label_selector;          ///< `--selector`
   std::uint32_t kube_api_qps = 50;     ///< requests to the API server per second
   std::uint32_t kube_api_burst = 100;
+  std::string lease_namespace;      ///< `--lease-namespace`; empty: the pod's, or that of the kubeconfig's context
+  bool finalizer = true;            ///< hold Repository objects until what is kept of them is gone
+  bool namespace_ca_bundle = false; ///< Secret `<namespace>-ca-bundle` on Kubernetes; files always have it
   std::filesystem::path data_dir;  ///< `--data-dir`, default `$XDG_DATA_HOME/veranda` or `~/.local/share/veranda`
   std::string listen_address = "127.0.0.1"; ///< `--listen ADDR:PORT`
   std::uint16_t listen_port = 7878;

@@ -1,4 +1,5 @@
 """The installation in config/kubernetes on a real API server: what it makes, and that the daemon needs every right it is given and no other."""
+import base64
 import json
 import os
 import re
@@ -6,7 +7,7 @@ import re
 from harness import faults
 from harness.daemon import KubeDaemon
 from harness.fault_proxy import FaultProxy
-from harness.kube import CRDS, ROOT, KubeCase
+from harness.kube import CONFIG_API, CRDS, ROOT, KubeCase
 from harness.wait import wait_for
 
 from test_kube_sync import EVERY
@@ -53,10 +54,11 @@ class Installation(KubeCase):
         self.addCleanup(daemon.kill)
         return daemon
 
-    def apply(self, name):
+    def apply(self, name, url="", **more):
+        self.addCleanup(self.cluster.release, CONFIG_API, "repositories", self.namespace)
         self.addCleanup(self.cluster.request, "DELETE", f"{self.repositories}/{name}")
         self.cluster.apply({"apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository", "metadata": {"name": name, "namespace": self.namespace},
-                            "spec": {"type": "git", "git": {"repo": self.url, "branch": "main"}}})
+                            "spec": {"type": "git", "git": {"repo": url or self.url, "branch": "main", **more}}})
 
     def ready(self, name):
         conditions = self.cluster.expect("GET", f"{self.repositories}/{name}").get("status", {}).get("conditions", [])
@@ -126,7 +128,14 @@ class Installation(KubeCase):
             wait_for(lambda: [e["count"] for e in self.cluster.expect("GET", events)["items"] if e["reason"] == "Error"] == [turn], f"an event that counts {turn}", 120)
             self.branch("r", "main")
             wait_for(lambda: self.ready("r"), "Ready", 120)
-        self.cluster.expect("DELETE", f"{self.repositories}/r")
+        # A private remote, and the end of both: the finalizers were set, and are taken off.
+        private = self.server(tls=True, users={"robot": "word"})
+        secret = {"username": b"robot", "password": b"word", "ca.crt": private.ca}
+        self.cluster.expect("POST", f"/api/v1/namespaces/{self.namespace}/secrets", {"metadata": {"name": "robot"}, "type": "kubernetes.io/basic-auth",
+                                                                                    "data": {key: base64.b64encode(value).decode() for key, value in secret.items()}})
+        self.apply("private", private.url + "/r.git", secretRef={"name": "robot"})
+        wait_for(lambda: self.ready("private"), "Ready", 120)
+        self.cluster.kubectl("delete", "repository", "r", "private", "-n", self.namespace, "--timeout=120s")
         needed = {used(r) for r in self.proxy.requests()}
         self.assertEqual([r for r in self.proxy.requests() if r.status in (401, 403)], [], daemon.log()[-3000:])
         self.assertLessEqual(needed, granted)
@@ -144,7 +153,7 @@ class Installation(KubeCase):
         wait_for(lambda: may() == "no", "the role without it")
         self.apply("late")
         wait_for(lambda: "[!]API server: the last write failed (auth_rejected)" in daemon.http("/readyz?verbose")[1], "the refusal to be said")
-        said = lambda: [line for line in daemon.log().splitlines() if "cannot patch resource" in line and f"key={self.namespace}/late " in line]
+        said = lambda: [line for line in daemon.log().splitlines() if "cannot patch resource" in line and "a status is refused" in line]
         wait_for(said, "the refusal in the log")
         tries = len(self.proxy.requests("PATCH", "/late/status"))
         wait_for(lambda: len(self.proxy.requests("PATCH", "/late/status")) > tries, "another try", 120)

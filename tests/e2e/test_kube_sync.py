@@ -195,8 +195,9 @@ class Trouble(Synced):
         self.wait_reason("Ready")
         self.wait_reason("Ready", "stays")
         daemon.stop()
-        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=120s")
+        self.cluster.expect("DELETE", f"{self.repositories}/r")
         self.start()
+        wait_for(lambda: self.cluster.request("GET", f"{self.repositories}/r")[0] == 404, "its end", 120)
         of = "repository = (SELECT id FROM repositories WHERE name = '{}')"
         wait_for(lambda: self.rows(of.format("r")) == 0, "the end of its rows")
         self.assertEqual(self.rows(of.format("stays")), 2)
@@ -218,7 +219,7 @@ class Trouble(Synced):
         self.assertEqual((types[0], types.count("Audited"), types.count("Ready")), ("Ready", 1, 1), types)
 
     def test_a_status_that_may_not_be_written_heals_with_the_role(self):
-        self.cluster.kubectl("create", "role", "reader", "--verb=get,list,watch", f"--resource={REPOSITORIES}", "-n", self.namespace)
+        self.cluster.kubectl("create", "role", "reader", "--verb=get,list,watch,patch", f"--resource={REPOSITORIES}", "-n", self.namespace)
         self.cluster.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=robot", "-n", self.namespace)
         daemon = self.start(user="robot")
         self.cluster.apply(self.manifest())

@@ -141,7 +141,8 @@ BOOST_AUTO_TEST_CASE(on_kubernetes) {
   BOOST_TEST(pod.kube_api_burst == 100U);
   BOOST_TEST(!pod.allow_local, "local paths are the node's");
   BOOST_TEST(valid({"--kubernetes", "--allow-local"}).allow_local);
-  const auto s = valid({"--kubeconfig", "/k", "--context=c", "--namespace=blue", "--namespace", "red,blue", "--selector", "tier in (a,b)", "--kube-api-qps=7", "--kube-api-burst=9"});
+  const auto s = valid({"--kubeconfig", "/k", "--context=c", "--namespace=blue", "--namespace", "red,blue", "--selector", "tier in (a,b)", "--kube-api-qps=7", "--kube-api-burst=9",
+                        "--finalizer=false", "--namespace-ca-bundle", "--lease-namespace=green"});
   BOOST_TEST(s.kubernetes, "implied by the kubeconfig");
   BOOST_TEST(s.kubeconfig == "/k");
   BOOST_TEST(s.kube_context == "c");
@@ -149,6 +150,9 @@ BOOST_AUTO_TEST_CASE(on_kubernetes) {
   BOOST_TEST(s.label_selector == "tier in (a,b)");
   BOOST_TEST(s.kube_api_qps == 7U);
   BOOST_TEST(s.kube_api_burst == 9U);
+  BOOST_TEST((pod.finalizer && !s.finalizer));
+  BOOST_TEST((!pod.namespace_ca_bundle && s.namespace_ca_bundle));
+  BOOST_TEST((pod.lease_namespace.empty() && s.lease_namespace == "green"));
   BOOST_TEST(!valid({}).kubernetes);
 }
 
@@ -181,7 +185,7 @@ BOOST_AUTO_TEST_CASE(what_one_mode_does_not_know_is_refused) {
   BOOST_TEST(only_problem({"--kubeconfig=k"}, {"HOME=/h", "VERANDAD_MANIFESTS=m"}) == "VERANDAD_MANIFESTS: has no meaning with kubernetes: objects come from the API server");
   BOOST_TEST(only_problem({"--kubernetes", "--allow-manifest-deletion"}) ==
              "flag --allow-manifest-deletion: has no meaning with kubernetes: objects come from the API server");
-  for (const std::string flag : {"context=c", "namespace=n", "selector=a=b", "kube-api-qps=1", "kube-api-burst=1"})
+  for (const std::string flag : {"context=c", "namespace=n", "selector=a=b", "kube-api-qps=1", "kube-api-burst=1", "lease-namespace=n", "finalizer=false", "namespace-ca-bundle"})
     BOOST_TEST(only_problem({"--" + flag}) == "flag --" + flag.substr(0, flag.find('=')) + ": must come together with kubernetes");
   BOOST_TEST(only_problem({"--kubernetes=false", "--kubeconfig=k"}) == "flag --kubeconfig: must come together with kubernetes");
 }
@@ -216,6 +220,8 @@ BOOST_AUTO_TEST_CASE(each_rule_is_named) {
       {"selector", "", "must be a label selector such as tier=edge,team!=blue"},
       {"kube-api-qps", "0", "must be a whole number from 1 to 100000"},
       {"kube-api-burst", "100001", "must be a whole number from 1 to 100000"},
+      {"lease-namespace", "a,b", "must be the name of a namespace"},
+      {"finalizer", "no", "must be true or false"},
   };
   for (const auto& [name, bad, rule] : rows) {
     BOOST_TEST(only_problem({"--" + name + "=" + bad}) == "flag --" + name + ": \"" + bad + "\": " + rule);

@@ -1,6 +1,7 @@
 #include "actors/common/log.hpp"
 #include "actors/system/system.hpp"
 #include "tools/verandad/once.hpp"
+#include "tools/verandad/release.hpp"
 
 #include <atomic>
 #include <csignal>
@@ -91,7 +92,12 @@ int serve(veranda::running_system& system, const veranda::config::settings& sett
 int main(int argc, char** argv) {
   const auto signals = block_signals();
   umask(077);
-  const std::vector<std::string> arguments{argv + 1, argv + argc};
+  std::vector<std::string> arguments{argv + 1, argv + argc};
+  const bool release = !arguments.empty() && arguments.front() == "release";
+  if (release) { // it needs no directory
+    arguments.front() = "--kubernetes";
+    arguments.insert(arguments.begin(), "--data-dir=/");
+  }
   std::vector<std::string> environment;
   for (char** e = environ; *e != nullptr; ++e)
     environment.emplace_back(*e);
@@ -107,6 +113,8 @@ int main(int argc, char** argv) {
   if (!parsed.problems.empty())
     return report(parsed.problems);
   const auto& settings = parsed.value;
+  if (release)
+    return veranda::run_release(settings);
   veranda::log::start(settings.log_format == veranda::config::log_format::json, veranda::log::parse_level(settings.log_level),
                       settings.once && veranda::shows_progress());
   int code = 0;

@@ -1,0 +1,224 @@
+"""Deleting Repositories of a real API server: what is kept of one goes first, then its finalizer, whoever was up meanwhile."""
+import contextlib
+import socket
+import threading
+import time
+
+from harness.daemon import verandad
+from harness.wait import wait_for
+
+from test_kube_sync import EVERY, REPOSITORIES, Synced
+
+OURS = "config.porch.kpt.dev/repository"
+FOREIGN = "example.org/keep"
+
+
+class Deaf:
+    """A server that takes connections and never says a word."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.lock, self.taken = threading.Lock(), []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection = self.listener.accept()[0]
+                with self.lock:
+                    self.taken.append(connection)
+
+    def count(self):
+        with self.lock:
+            return len(self.taken)
+
+    def close(self):
+        self.listener.close()
+        with self.lock:
+            for connection in self.taken:
+                connection.close()
+
+
+class Held(Synced):
+    users = {"robot": []}
+
+    def finalizers(self, name="r"):
+        return self.get(name)["metadata"].get("finalizers", [])
+
+    def status_of(self, name="r"):
+        return self.cluster.request("GET", f"{self.repositories}/{name}")[0]
+
+    def wait_gone(self, name="r", seconds=120):
+        wait_for(lambda: self.status_of(name) == 404, f"the end of {name}", seconds, 0.1)
+
+    def delete(self, name="r"):
+        self.cluster.expect("DELETE", f"{self.repositories}/{name}")
+
+    def mirrors(self):
+        folder = self.data / "mirrors"
+        return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+    def ready(self, name="r", **more):
+        self.cluster.apply(self.manifest(name, **more))
+        return self.wait_reason("Ready", name)
+
+
+class Deletion(Held):
+    def test_rows_and_mirror_go_before_the_object(self):
+        daemon = self.start()
+        self.ready()
+        self.assertEqual(self.finalizers(), [OURS])
+        self.assertGreater(self.rows(), 0)
+        self.assertEqual(len(self.mirrors()), 1)
+        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=120s")
+        self.assertEqual((self.rows(), self.mirrors()), (0, []), "as kubectl sees the end of the object")
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_a_mirror_that_others_use_stays(self):
+        self.start()
+        self.ready()
+        self.ready("other")
+        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=120s")
+        self.assertEqual((self.rows(), len(self.mirrors())), (2, 1))
+        self.assertEqual(self.finalizers("other"), [OURS])
+
+    def test_the_finalizers_of_others_stay_and_keep_it(self):
+        self.start()
+        manifest = self.manifest()
+        manifest["metadata"]["finalizers"] = [FOREIGN]
+        self.cluster.apply(manifest)
+        self.wait_reason("Ready")
+        self.assertEqual(sorted(self.finalizers()), sorted([OURS, FOREIGN]))
+        self.delete()
+        wait_for(lambda: self.finalizers() == [FOREIGN], "our finalizer to go")
+        self.assertEqual((self.rows(), self.mirrors()), (0, []))
+        version = self.get()["metadata"]["resourceVersion"]
+        time.sleep(3)
+        self.assertEqual(self.get()["metadata"]["resourceVersion"], version, "nothing writes it any more")
+        self.assertEqual(self.rows(), 0)
+        self.cluster.patch(f"{self.repositories}/r", {"metadata": {"finalizers": None}})
+        self.wait_gone()
+
+    def test_deleted_while_the_daemon_is_down(self):
+        daemon = self.start()
+        self.ready()
+        self.ready("stays")
+        self.assertEqual(daemon.stop(), 0)
+        self.delete()
+        self.assertIn("deletionTimestamp", self.get()["metadata"])
+        self.assertEqual(self.rows(), 4)
+        self.start()
+        self.wait_gone()
+        self.assertEqual(self.rows(), 2)
+        self.assertEqual(self.finalizers("stays"), [OURS])
+
+    def test_one_that_this_daemon_never_saw(self):
+        manifest = self.manifest()
+        manifest["metadata"]["finalizers"] = [OURS]
+        self.cluster.apply(manifest)
+        self.delete()
+        self.assertEqual(self.status_of(), 200)
+        self.start()
+        self.wait_gone()
+        self.assertEqual(self.rows(), 0)
+
+    def test_killed_while_it_deletes(self):
+        for turn in range(3):
+            daemon = self.start()
+            self.ready()
+            self.delete()
+            time.sleep(0.02 * turn)
+            daemon.kill()
+            daemon = self.start()
+            self.wait_gone()
+            wait_for(lambda: self.rows() == 0, "the end of the rows")
+            wait_for(lambda: self.mirrors() == [], "the end of the mirror")
+            self.assertEqual(daemon.stop(), 0)
+
+    def test_a_sync_that_hangs_is_stopped(self):
+        deaf = Deaf()
+        self.addCleanup(deaf.close)
+        self.start(*EVERY, "--listing-timeout", "10m", "--sync-deadline", "10m")
+        self.url, good = f"http://127.0.0.1:{deaf.port}/r.git", self.url
+        self.cluster.apply(self.manifest())
+        wait_for(lambda: deaf.count() > 0, "a listing")
+        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=120s")
+        self.url = good
+        self.ready("next")
+
+    def test_made_anew_under_its_name(self):
+        self.start()
+        first = self.ready()["metadata"]["uid"]
+        self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=120s")
+        second = self.ready()["metadata"]["uid"]
+        self.assertNotEqual(first, second)
+        self.assertEqual((self.rows(), self.finalizers()), (2, [OURS]))
+
+    def test_a_namespace_that_is_deleted(self):
+        self.start()
+        for name in ("a", "b", "c"):
+            self.ready(name)
+        self.cluster.expect("DELETE", f"/api/v1/namespaces/{self.namespace}")
+        self.cluster.finish_namespace(self.namespace, 120)
+        self.assertEqual((self.rows(), self.mirrors()), (0, []))
+
+    def test_the_finalizer_that_somebody_took_away_comes_back(self):
+        self.start()
+        self.ready()
+        self.cluster.patch(f"{self.repositories}/r", {"metadata": {"finalizers": None}})
+        wait_for(lambda: self.finalizers() == [OURS], "our finalizer")
+        self.assertEqual(self.rows(), 2)
+
+    def test_one_that_leaves_the_selection_is_let_go_of(self):
+        self.start(*EVERY, "--selector", "tier=edge")
+        manifest = self.manifest()
+        manifest["metadata"]["labels"] = {"tier": "edge"}
+        self.cluster.apply(manifest)
+        self.wait_reason("Ready")
+        self.cluster.patch(f"{self.repositories}/r", {"metadata": {"labels": {"tier": "core"}}})
+        wait_for(lambda: self.finalizers() == [], "our finalizer to go")
+        self.assertEqual(self.rows(), 0)
+        self.cluster.patch(f"{self.repositories}/r", {"metadata": {"labels": {"tier": "edge"}}})
+        wait_for(lambda: self.finalizers() == [OURS] and self.rows() == 2, "the same Repository anew", 120)
+
+    def test_a_right_that_is_missing_is_said_and_heals(self):
+        def grant(name, verbs, resources):
+            self.cluster.kubectl("create", "role", name, f"--verb={verbs}", f"--resource={resources}", "-n", self.namespace)
+            self.cluster.kubectl("create", "rolebinding", name, f"--role={name}", "--user=robot", "-n", self.namespace)
+        grant("reader", "get,list,watch", REPOSITORIES)
+        grant("writer", "patch", f"{REPOSITORIES}/status")
+        daemon = self.start(user="robot")
+        for name in ("r", "s", "t"):
+            self.cluster.apply(self.manifest(name))
+        for name in ("r", "s", "t"):
+            message = self.wait_reason("Error", name)["status"]["conditions"][0]["message"]
+            self.assertIn(f"the finalizer {OURS} could not be set", message)
+        self.assertEqual(self.rows(), 0, "nothing is kept of what is not held")
+        said = [line for line in daemon.log().splitlines() if "cannot be changed" in line]
+        self.assertEqual(len(said), 1, daemon.log()[-4000:])
+        self.assertIn("cannot patch resource", said[0])
+        grant("holder", "patch", REPOSITORIES)
+        for name in ("r", "s", "t"):
+            self.wait_reason("Ready", name, 120)
+            self.assertEqual(self.finalizers(name), [OURS])
+
+
+class WithoutFinalizer(Held):
+    def test_none_is_set_and_those_that_are_there_are_taken_off(self):
+        daemon = self.start()
+        self.ready()
+        self.assertEqual(daemon.stop(), 0)
+        daemon = self.start(*EVERY, "--finalizer=false")
+        self.ready("free")
+        self.assertEqual((self.finalizers("free"), self.finalizers()), ([], [OURS]))
+        self.cluster.kubectl("delete", "repository", "r", "free", "-n", self.namespace, "--timeout=120s")
+        wait_for(lambda: self.rows() == 0, "the end of the rows")
+        wait_for(lambda: self.mirrors() == [], "the end of the mirrors")
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_one_sync_of_all_sets_none(self):
+        self.cluster.apply(self.manifest())
+        done = verandad("--once", "--kubeconfig", self.cluster.kubeconfig(), "--namespace", self.namespace, "--data-dir", self.data)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.finalizers(), [])
