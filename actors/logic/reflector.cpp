@@ -123,7 +123,7 @@ void reflector::take_over(api_list_page page, time now, double draw) {
   std::sort(gone.begin(), gone.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (auto& [key, was] : gone) {
     tell(reflector_event::kind::deleted, {key, was.uid, was.resource_version, 0, {}, {}});
-    bury(was.uid);
+    bury(was.uid, was.resource_version);
     before.erase(key);
   }
   for (auto& item : fresh) {
@@ -191,7 +191,10 @@ void reflector::on_event(api_event event, time now, double draw) {
 }
 
 void reflector::apply(api_object object) {
-  if (!object.uid.empty() && graves_.contains(object.uid)) return;
+  if (const auto grave = graves_.find(object.uid); grave != graves_.end()) {
+    if (!known_older(grave->second, object.resource_version)) return;
+    graves_.erase(grave); // it had only left what is selected
+  }
   const auto found = known_.find(object.key);
   if (found == known_.end()) {
     known_.emplace(object.key, identity{object.uid, object.resource_version});
@@ -200,7 +203,7 @@ void reflector::apply(api_object object) {
   auto& was = found->second;
   if (was.uid != object.uid) {
     tell(reflector_event::kind::deleted, {object.key, was.uid, was.resource_version, 0, {}, {}});
-    bury(was.uid);
+    bury(was.uid, was.resource_version);
     was = {object.uid, object.resource_version};
     return tell(reflector_event::kind::added, std::move(object));
   }
@@ -212,14 +215,15 @@ void reflector::apply(api_object object) {
 
 void reflector::remove(const api_object& object) {
   const auto found = known_.find(object.key);
-  if (found == known_.end() || (!object.uid.empty() && found->second.uid != object.uid)) return bury(object.uid);
-  bury(found->second.uid);
+  if (found == known_.end() || (!object.uid.empty() && found->second.uid != object.uid)) return bury(object.uid, object.resource_version);
+  if (known_older(object.resource_version, found->second.resource_version)) return; // told late
+  bury(found->second.uid, object.resource_version);
   known_.erase(found);
   tell(reflector_event::kind::deleted, object);
 }
 
-void reflector::bury(const std::string& uid) {
-  if (uid.empty() || !graves_.insert(uid).second) return;
+void reflector::bury(const std::string& uid, const std::string& version) {
+  if (uid.empty() || !graves_.insert_or_assign(uid, version).second) return;
   burials_.push_back(uid);
   if (burials_.size() <= max_graves) return;
   graves_.erase(burials_.front());

@@ -7,7 +7,6 @@
 #include <deque>
 #include <functional>
 #include <unordered_map>
-#include <unordered_set>
 #include <variant>
 
 namespace veranda::logic {
@@ -125,7 +124,7 @@ private:
   void apply(api_object object);
   void remove(const api_object& object);
   void tell(reflector_event::kind type, api_object object) { events_.push_back({type, std::move(object)}); }
-  void bury(const std::string& uid);
+  void bury(const std::string& uid, const std::string& version);
   [[nodiscard]] bool watching() const noexcept { return std::holds_alternative<watch_wanted>(next_); }
   [[nodiscard]] bool listing() const noexcept { return std::holds_alternative<list_wanted>(next_); }
   [[nodiscard]] bool too_short(time now) const;
@@ -148,7 +147,7 @@ private:
   std::optional<time> listed_;
   std::vector<api_object> collected_;
   std::unordered_map<object_key, identity> known_;
-  std::unordered_set<std::string> graves_; ///< uids that were deleted: what comes late for them is nothing new
+  std::unordered_map<std::string, std::string> graves_; ///< uids that were deleted, and their last versions: what comes late for them is nothing new
   std::deque<std::string> burials_;
   std::vector<reflector_event> events_;
   std::optional<failure> problem_;

@@ -92,6 +92,8 @@ BOOST_AUTO_TEST_CASE(events_that_surprise) {
     {"deleted and made anew", {event(deleted, object("a", "11")), event(added, object("a", "12", "other"))}, "-a +a"},
     {"the new one before the deletion of the old", {event(added, object("a", "12", "other")), event(deleted, object("a", "11"))}, "-a +a"},
     {"a change that comes after the deletion", {event(deleted, object("a", "12")), event(modified, object("a", "11"))}, "-a"},
+    {"one that only left the selection, and came back", {event(deleted, object("a", "12")), event(added, object("a", "14")), event(modified, object("a", "15"))}, "-a +a ~a"},
+    {"the same, told twice", {event(deleted, object("a", "12")), event(added, object("a", "14")), event(deleted, object("a", "12")), event(deleted, object("a", "16"))}, "-a +a -a"},
     {"a deletion that comes twice", {event(deleted, object("a", "12")), event(deleted, object("a", "12"))}, "-a"},
     {"an older version", {event(modified, object("a", "100")), event(modified, object("a", "99"))}, "~a"},
     {"versions that are no numbers", {event(modified, object("a", "x2")), event(modified, object("a", "x1"))}, "~a ~a"},
