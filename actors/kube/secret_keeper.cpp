@@ -34,7 +34,7 @@ result<secrets::fetched_secret> read_answer(result<kube::api_answer> answer, con
     return failure{ec::dependency_missing, "there is no such Secret in the namespace", why.object, {}, {}};
   if (status == 403)
     return failure{ec::auth_rejected, "the API server does not let it be read; grant get on secrets in namespace " + key.ns, why.object, {}, {}};
-  if (status == 401) // our own credentials: not the Secret's fault
+  if (class_of(why.code) == error_class::needs_change && why.code != ec::too_large) // our own credentials, or somebody in between: not the Secret's fault
     why.code = ec::unavailable;
   return why;
 }

@@ -232,7 +232,7 @@ private:
     repository.env = env_;
     repository.cache = cache_;
     repository.status = status_;
-    if (settings_.finalizer)
+    if (settings_.finalizer && !settings_.once) // nobody would take it off
       repository.finalizers = finalizers_;
     repository.machine.default_frequency = settings_.repo_sync_frequency;
     repository.machine.health_check_frequency = settings_.once ? std::chrono::milliseconds{0} : settings_.health_check_frequency;

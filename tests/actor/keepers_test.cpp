@@ -226,7 +226,7 @@ BOOST_AUTO_TEST_CASE(failures_are_the_api_servers) {
   BOOST_TEST(hold(seen()) == "auth_rejected");
   BOOST_TEST(release() == "auth_rejected");
   refuse = fake_api_client::answer(200, "<html>");
-  BOOST_TEST(release() == "unavailable");
+  BOOST_TEST(release() == "unsupported");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -279,6 +279,14 @@ BOOST_AUTO_TEST_CASE(failures_by_consequence) {
     fetch();
     BOOST_TEST(token() == expected, "with " << status);
   }
+  refuse.reset();
+  put("git", "b25l", "1");
+  pass(1min);
+  fetch();
+  refuse = fake_api_client::answer(200, "<html>");
+  pass(1min);
+  fetch();
+  BOOST_TEST(token() == "one"); // somebody in between says nothing of the Secret
 }
 
 BOOST_AUTO_TEST_CASE(one_that_was_refused_is_looked_at_until_it_is_another) {

@@ -180,7 +180,8 @@ class Deletion(Held):
         wait_for(lambda: self.finalizers() == [], "our finalizer to go")
         self.assertEqual(self.rows(), 0)
         self.cluster.patch(f"{self.repositories}/r", {"metadata": {"labels": {"tier": "edge"}}})
-        wait_for(lambda: self.finalizers() == [OURS] and self.rows() == 2, "the same Repository anew", 120)
+        wait_for(lambda: self.finalizers() == [OURS], "our finalizer again", 120)
+        wait_for(lambda: self.rows() == 2, "the rows again", 120)
 
     def test_a_right_that_is_missing_is_said_and_heals(self):
         def grant(name, verbs, resources):

@@ -235,6 +235,7 @@ inline supervisor_actor::behavior_type fake_supervisor(supervisor_actor::pointer
     [](const msg::consistency_due&) {},
     [](const msg::conflicts_due&) {},
     [](const msg::orphan_due&) {},
+    [](const msg::release_due&) {},
     [](const msg::restore_due&) {},
   };
 }
