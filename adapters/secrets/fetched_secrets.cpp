@@ -66,15 +66,15 @@ result<source::secret_bytes> fetched_secrets::find(const object_key& key) {
   by_use_.erase(e.used);
   e.used = ++uses_;
   by_use_.emplace(e.used, key);
-  if (e.bytes && (!e.problem || now_() - e.good < options_.keep_good))
-    return *e.bytes;
-  return e.problem.value_or(failure{ec::unavailable, "could not be read from the API server", about(key), {}, {}});
+  if (e.known && (!e.passing || now_() - e.answered < options_.keep_known))
+    return *e.known;
+  return e.passing.value_or(failure{ec::unavailable, "could not be read from the API server", about(key), {}, {}});
 }
 
 std::size_t fetched_secrets::size_of(const entry& e) {
   std::size_t size = entry_overhead;
-  if (e.bytes)
-    for (const auto* part : {&e.bytes->data, &e.bytes->annotations})
+  if (e.known && *e.known)
+    for (const auto* part : {&(*e.known)->data, &(*e.known)->annotations})
       for (const auto& [name, value] : *part)
         size += name.size() + value.size();
   return size;
@@ -85,17 +85,13 @@ void fetched_secrets::store(const object_key& key, result<fetched_secret> fetche
   auto& e = all_[key];
   bytes_ -= e.used == 0 ? 0 : size_of(e);
   e.fetched = now_();
-  if (fetched) {
-    e.bytes = std::move(fetched->bytes);
-    e.version = std::move(fetched->version);
-    e.problem.reset();
-    e.good = e.fetched;
+  if (!fetched && may_pass(fetched.error())) {
+    e.passing = std::move(fetched).error();
   } else {
-    e.problem = fetched.error();
-    if (!may_pass(*e.problem)) {
-      e.bytes.reset();
-      e.version = std::string{to_string(e.problem->code)} + " " + e.problem->field;
-    }
+    e.version = fetched ? std::move(fetched->version) : std::string{to_string(fetched.error().code)} + " " + fetched.error().field;
+    e.known = fetched ? result<source::secret_bytes>{std::move(fetched->bytes)} : result<source::secret_bytes>{std::move(fetched).error()};
+    e.passing.reset();
+    e.answered = e.fetched;
   }
   by_use_.erase(e.used);
   e.used = ++uses_;

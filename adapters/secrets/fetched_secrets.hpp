@@ -22,8 +22,8 @@ struct fetched_secret {
 result<fetched_secret> read_fetched(std::string_view json, const object_key& key);
 
 struct fetched_options {
-  /// How long bytes serve while nothing newer can be had.
-  std::chrono::steady_clock::duration keep_good = std::chrono::minutes{10};
+  /// How long what is known serves while nothing newer can be had.
+  std::chrono::steady_clock::duration keep_known = std::chrono::minutes{10};
   bool ca_bundles = false;               ///< namespaces may have a Secret with a CA bundle
   std::size_t max_secrets = 20'000;      ///< beyond these the one that was used longest ago goes
   std::size_t max_bytes = 64U << 20U;    ///< of all together
@@ -52,11 +52,11 @@ public:
 
 private:
   struct entry {
-    std::optional<source::secret_bytes> bytes;
+    std::optional<result<source::secret_bytes>> known; ///< as the server said last: its bytes, or that it is not there or of no use
     std::string version;
-    std::optional<failure> problem; ///< of the last fetch
+    std::optional<failure> passing; ///< of the last fetch
     time fetched{};
-    time good{}; ///< when `bytes` were fetched
+    time answered{}; ///< when `known` was fetched
     std::uint64_t used = 0;
   };
   result<source::secret_bytes> find(const object_key& key);

@@ -312,9 +312,8 @@ BOOST_AUTO_TEST_CASE(made_anew_under_its_name_at_once) {
 /// Its labels do not fit the selector any more: a watch says that it is gone.
 BOOST_AUTO_TEST_CASE(one_that_left_what_is_followed_is_let_go_of) {
   apply(an_object("a"));
-  caf::anon_send(boss, msg::repository_changed{std::make_shared<const repository_object>(api->objects.at(key("a"))), true});
   deaf = true;
-  settle();
+  tell(boss, msg::repository_changed{std::make_shared<const repository_object>(api->objects.at(key("a"))), true});
   advance(1min);
   BOOST_TEST(there("a"));
   BOOST_TEST(!api->held(key("a")));
@@ -330,8 +329,8 @@ BOOST_AUTO_TEST_CASE(one_that_left_what_is_followed_is_let_go_of) {
 BOOST_AUTO_TEST_CASE(one_that_left_while_nobody_looked_is_let_go_of) {
   apply(an_object("a"));
   power_cut();
-  tell(boss, msg::repositories_listed{std::make_shared<const std::vector<repository_object>>()});
   deaf = true;
+  tell(boss, msg::repositories_listed{std::make_shared<const std::vector<repository_object>>()});
   advance(1min);
   BOOST_TEST(!api->held(key("a")));
   BOOST_TEST(cache.rows.empty());

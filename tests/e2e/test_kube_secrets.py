@@ -39,7 +39,7 @@ class Private(Synced):
         return wait_for(lambda: (lambda c: c if text in c["message"] else None)(self.wait_reason("Error", name, seconds)["status"]["conditions"][0]), text, seconds, 0.2)["message"]
 
     def sync(self, name="r"):
-        self.cluster.patch(f"{self.repositories}/{name}", {"metadata": {"annotations": {"veranda.dev/sync-requested": f"{time.time()}-{next(self.count)}"}}})
+        self.cluster.patch(f"{self.repositories}/{name}", {"metadata": {"annotations": {"veranda.dev/sync-requested-at": f"{time.time()}-{next(self.count)}"}}})
 
     def assert_untold(self, daemon, *words):
         """None of these words is anywhere but in the Secret."""

@@ -97,6 +97,17 @@ BOOST_AUTO_TEST_CASE(good_bytes_serve_for_a_while_when_the_server_is_away) {
   BOOST_TEST(outcome() == "u:p:");
 }
 
+BOOST_AUTO_TEST_CASE(that_there_is_none_is_remembered_when_the_server_is_away) {
+  subject.store(key, because(ec::dependency_missing));
+  subject.store(key, because(ec::unreachable));
+  BOOST_TEST(outcome() == "dependency_missing");
+  subject.store(bundle, because(ec::unreachable));
+  BOOST_TEST(outcome("") == "::");
+  now += 10min;
+  BOOST_TEST(outcome() == "unreachable");
+  BOOST_TEST(outcome("") == "unreachable");
+}
+
 BOOST_AUTO_TEST_CASE(one_that_is_gone_or_forbidden_serves_no_more) {
   for (const auto code : {ec::dependency_missing, ec::auth_rejected}) {
     put(basic);
