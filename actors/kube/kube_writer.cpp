@@ -42,6 +42,13 @@ void finish(self_ptr self, write& w, result<msg::stored_object_ptr> end) {
   w.promise.deliver(to_error(end.error()));
 }
 
+/// What no API server says of an object it serves (a login page, somebody else's answer) is about the server: it holds for every object alike.
+failure as_of_the_server(failure why) {
+  if (why.code == ec::unsupported)
+    why.code = ec::unavailable;
+  return why;
+}
+
 /// Starts a call; `then` hears the object that was answered, or why there is none. Nobody hears anything when the actor has ended.
 template <class Then>
 void ask(self_ptr self, const kube::api_request& request, Then then) {
@@ -52,6 +59,8 @@ void ask(self_ptr self, const kube::api_request& request, Then then) {
     const int status = answer ? answer->status : 0;
     auto body = answer ? kube::body_of(std::move(*answer), request) : result<std::string>{answer.error()};
     auto object = body ? self->state.decoder->object(std::move(*body)) : outcome{body.error()};
+    if (!object)
+      object = as_of_the_server(object.error());
     if (object && object->key.name.empty())
       object = failure{ec::unavailable, "the API server answered with something else than the object", request.object, {}, {}};
     if (object)

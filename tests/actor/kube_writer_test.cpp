@@ -189,9 +189,9 @@ BOOST_AUTO_TEST_CASE(what_goes_wrong_says_what_to_do) {
   for (const auto& [answered, code, trouble] : std::vector<row>{{fake_api_client::refusal(403, "Forbidden"), "auth_rejected", "auth_rejected"},
                                                                {fake_api_client::refusal(422, "Invalid"), "invalid_spec", "auth_rejected"},
                                                                {fake_api_client::refusal(503, "ServiceUnavailable"), "unavailable", "unavailable"},
-                                                               {page, "unsupported", "unavailable"},
+                                                               {page, "unavailable", "unavailable"},
                                                                {failure{ec::unreachable, "refused", {}, {}, {}}, "unreachable", "unreachable"},
-                                                               {fake_api_client::answer(200, "{}"), "unsupported", "unreachable"}}) {
+                                                               {fake_api_client::answer(200, "{}"), "unavailable", "unavailable"}}) {
     fail = [&answer = answered](const kube::api_request& r) { return about_events(r) ? std::nullopt : refused{answer}; };
     BOOST_TEST(put_status("a", ready("True", "Ready")) == code);
     BOOST_REQUIRE(health->trouble());
