@@ -185,4 +185,16 @@ bool says_the_same(const repository_status& a, const repository_status& b) {
   return left == right;
 }
 
+bool says_alike(const std::vector<condition>& published, const std::vector<condition>& ours, std::int64_t generation) {
+  using namespace condition_types;
+  constexpr std::string_view all[] = {ready, reconciling, stalled, packages_degraded, schedule_invalid, repository_conflict};
+  const auto find = [](const std::vector<condition>& in, std::string_view type) { return std::find_if(in.begin(), in.end(), [type](const condition& c) { return c.type == type; }); };
+  return std::all_of(std::begin(all), std::end(all), [&](std::string_view type) {
+    const auto was = find(published, type);
+    const auto is = find(ours, type);
+    if (was == published.end() || is == ours.end()) return was == published.end() && is == ours.end();
+    return was->status == is->status && was->reason == is->reason && was->observed_generation == generation;
+  });
+}
+
 } // namespace veranda::logic

@@ -50,5 +50,7 @@ inline constexpr std::string_view repository_conflict = "RepositoryConflict";
 void stamp(std::vector<condition>& conditions, const std::vector<condition>& previous, std::int64_t generation, wall_time now);
 /// Equal but for transition times.
 [[nodiscard]] bool says_the_same(const repository_status& a, const repository_status& b);
+/// Conditions of the same types, statuses and reasons, the published ones of this generation; texts, and conditions of others among the published, do not count.
+[[nodiscard]] bool says_alike(const std::vector<condition>& published, const std::vector<condition>& ours, std::int64_t generation);
 
 } // namespace veranda::logic

@@ -148,7 +148,9 @@ effects repository_machine::impl::finish(effects fx, wall_time now) {
   start_due(now, fx);
   if (known_) {
     auto status = build_status();
-    fx.publish = !said_ || !says_the_same(*said_, status);
+    fx.publish = !said_ || !says_the_same(*said_, status) || (told_ && !running_);
+    fx.told = fx.publish && running_ && (!said_ || told_) && says_alike(stamped_, status.conditions, object_.meta.generation);
+    told_ = fx.told || (told_ && !fx.publish);
     said_ = std::move(status);
   }
   return fx;

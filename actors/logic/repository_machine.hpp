@@ -46,6 +46,7 @@ struct effects {
   std::optional<sync_order> start; ///< begin this sync now; the machine is `syncing` until `on_finished`
   bool cancel_running = false;     ///< set the running sync's cancel token; its `on_finished` is still expected
   bool publish = false;            ///< `status()` says something new
+  bool told = false;               ///< of `publish`: all but times and fence was published before the restart, and the sync under way will say more; needs no write
   bool persist = false;            ///< `durable()` changed outside of a sync's own transaction
   std::vector<std::string> log;    ///< lines that the document names, without prefix
 };

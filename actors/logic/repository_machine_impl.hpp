@@ -104,6 +104,7 @@ struct repository_machine::impl {
 
   // what was said
   std::optional<repository_status> said_;
+  bool told_ = false; ///< what is published is still that of before the restart
   std::vector<condition> stamped_;
 };
 

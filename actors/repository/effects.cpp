@@ -49,11 +49,12 @@ void stop_as_stale(self_ptr self, const failure& why) {
   self->quit(to_error(why));
 }
 
-void publish(self_ptr self) {
+void publish(self_ptr self, bool told) {
   auto& st = self->state;
   const auto status = st.machine->status(wall_now(st));
   const auto sync_id = st.running ? st.running->order.sync_id : std::string{};
-  self->send(st.deps.status, msg::publish_status{st.key, st.uid, status, sync_id});
+  if (!told)
+    self->send(st.deps.status, msg::publish_status{st.key, st.uid, status, sync_id});
   if (!status.conditions.empty()) {
     const auto& ready = status.conditions.front();
     if (std::exchange(st.last_reason, ready.reason) != ready.reason)
@@ -83,7 +84,7 @@ void apply_effects(self_ptr self, const logic::effects& e) {
   if (e.persist)
     persist(self);
   if (e.publish)
-    publish(self);
+    publish(self, e.told);
   if (e.start && !st.running)
     begin_sync(self, *e.start);
   else if (e.cancel_running && st.running)

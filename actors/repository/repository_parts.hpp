@@ -14,7 +14,8 @@ inline const repository_spec& spec_of(const repository_state& st) { return st.ap
 inline std::shared_ptr<const repository_spec> shared_spec(const repository_object_ptr& object) { return {object, &object->spec}; }
 
 // effects.cpp: what the machine asks for
-void publish(self_ptr self);
+/// Says what is so now. `told`: to metrics and dump only.
+void publish(self_ptr self, bool told = false);
 void persist(self_ptr self);
 void apply_effects(self_ptr self, const logic::effects& e);
 void stop_as_stale(self_ptr self, const failure& why);

@@ -202,6 +202,40 @@ BOOST_AUTO_TEST_CASE(transition_times_survive_a_restart) {
   BOOST_TEST(d.machine.status(d.now).observed_generation == 1);
 }
 
+/// A restart writes nothing that the API server has already: the sync that it begins will say more.
+BOOST_AUTO_TEST_CASE(a_restart_tells_nothing_twice) {
+  driver before{quiet()};
+  before.settle();
+  const auto published = before.machine.status(before.now);
+  const auto restart = [&](const std::function<void(repository_status&, repository_object&)>& change) {
+    driver d{quiet(), before.machine.durable(), at(11, 0)};
+    auto status = published;
+    change(status, d.repo);
+    d.machine.restore_status(status);
+    d.see(d.object());
+    return d;
+  };
+  auto same = restart([](auto& status, auto&) { status.conditions.push_back({.type = "Audited", .status = "True", .reason = "Checked", .message = "", .last_transition = {}, .observed_generation = 0}); });
+  BOOST_TEST(same.last.publish);
+  BOOST_TEST(same.last.told);
+  BOOST_TEST(!same.later(1s).publish);
+  same.finish_unchanged();
+  BOOST_TEST(same.last.publish);
+  BOOST_TEST(!same.last.told);
+  auto waiting = restart([](auto&, auto&) {});
+  waiting.finish_failed(fails(ec::overloaded)); // ends the sync and says nothing of it
+  BOOST_TEST(waiting.last.publish);
+  BOOST_TEST(!waiting.last.told);
+  auto conflict = restart([](auto&, auto&) {});
+  BOOST_TEST(!conflict.machine.set_conflicts({"a/x"}, conflict.now).told);
+  BOOST_TEST(!restart([](auto& status, auto&) { status = {}; }).last.told);
+  BOOST_TEST(!restart([](auto& status, auto&) { status.conditions.front().status = "False"; }).last.told);
+  BOOST_TEST(!restart([](auto& status, auto&) { status.conditions.front().reason = "Other"; }).last.told);
+  BOOST_TEST(!restart([](auto& status, auto&) { status.conditions.push_back({.type = "Stalled", .status = "True", .reason = "X", .message = "", .last_transition = {}, .observed_generation = 1}); }).last.told);
+  BOOST_TEST(!restart([](auto&, auto& object) { object.meta.generation = 2; }).last.told);
+  BOOST_TEST(!restart([](auto&, auto& object) { object.meta.annotations[std::string{api_names::suspend_annotation}] = "true"; }).last.told);
+}
+
 BOOST_AUTO_TEST_CASE(bad_items_are_counted_and_the_first_named) {
   driver d{quiet()};
   d.see(d.object());
