@@ -1,0 +1,139 @@
+"""The world of a soak: git remotes of several tempers, a real API server, and a fault proxy between it and the daemon."""
+import random
+import shutil
+import socket
+import threading
+
+from harness.daemon import KubeDaemon
+from harness.fault_proxy import FaultProxy, TcpProxy
+from harness.git import Repository, annotation, package
+from harness.git_server import GitServer
+from harness.kube import CONFIG_API, CRDS, Cluster
+
+NAMESPACES = ("team-a", "team-b", "team-c", "team-d")
+BRANCHES = ("main", "release", "next", "edge", "trial", "field")
+NOWHERE = "nowhere"       # a branch that no remote has
+DIRECTORIES = ("", "", "team")
+LIST = CONFIG_API + "/repositories"
+FREQUENCY = ("--repo-sync-frequency=30s", "--health-check-frequency=10s", "--listing-timeout=5s", "--connect-timeout=3s", "--sync-deadline=60s")
+
+
+class Silent:
+    """Takes connections and says nothing, as a host behind a dead firewall does."""
+
+    def __init__(self):
+        self.listener, self.held = socket.create_server(("127.0.0.1", 0), backlog=256), set()
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.hold, args=(connection,), daemon=True).start()
+
+    @staticmethod
+    def hold(connection):
+        with connection:
+            try:
+                while connection.recv(65536):
+                    pass
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class Remotes:
+    """Bare repositories and the hosts that serve them: a good one, a moody one that is slow, cut or silent at times, a silent one, and addresses that are wrong."""
+
+    def __init__(self, folder, count):
+        self.root, self.count = folder / "git", count
+        self.root.mkdir()
+        self.locks = [threading.Lock() for _ in range(count)]
+        self.repositories = [self.made(number) for number in range(count)]
+        self.server = GitServer(folder / "server", self.root, workers=8)
+        self.moody, self.silent = TcpProxy(self.server.port), Silent()
+
+    def made(self, number):
+        path, template = self.root / f"r{number}.git", self.root / f"r{number % 4}.git"
+        if number >= 4:
+            shutil.copytree(template, path)
+            copy = Repository.__new__(Repository)
+            copy.path, copy.clock = str(path), self.repositories_clock[number % 4] + number
+            return copy
+        repository = Repository(path)
+        for n in range(3 + number):
+            repository.publish(f"team/p{n}" if n % 2 else f"p{n}", 1)
+        repository.commit("drafts/p0/w1", package("p0", 9), "Draft\n\n" + annotation(package="p0", workspace="w1"), start="refs/heads/main")
+        for branch in BRANCHES[1:]:
+            repository.branch(branch, "refs/heads/main")
+        if not hasattr(self, "repositories_clock"):
+            self.repositories_clock = {}
+        self.repositories_clock[number] = repository.clock
+        return repository
+
+    def address(self, draw):
+        """The URL of a remote, drawn: mostly good ones."""
+        number, kind = draw.randrange(self.count), draw.random()
+        if kind < 0.80:
+            return f"{self.server.url}/r{number}.git"
+        if kind < 0.94:
+            return f"http://127.0.0.1:{self.moody.port}/r{number % 12}.git"
+        if kind < 0.96:
+            return f"http://127.0.0.1:{self.silent.port}/r{number % 2}.git"
+        if kind < 0.98:
+            return f"{self.server.url}/absent{number % 3}.git"
+        return f"{self.server.url}/status/500/r{number % 3}.git"
+
+    def number_of(self, url):
+        """Which repository a URL leads to when all is well; None when it leads to none."""
+        for host in (self.server.url, f"http://127.0.0.1:{self.moody.port}"):
+            name = url.removeprefix(host + "/")
+            if name != url and name.startswith("r") and name.endswith(".git"):
+                return int(name[1:-4])
+        return None
+
+    def close(self):
+        self.moody.close()
+        self.silent.close()
+        self.server.close()
+
+
+class World:
+    """Everything that a soak runs against, and the daemon; `close` ends it all."""
+
+    def __init__(self, folder, arguments):
+        self.folder, self.arguments = folder, arguments
+        self.random = random.Random(arguments.seed)
+        self.remotes, self.cluster, self.proxy, self.daemon = Remotes(folder, arguments.remotes), None, None, None
+        try:
+            self.cluster = Cluster(folder / "cluster")
+            for file in ("repositories.yaml", "packagerevs.yaml"):
+                self.cluster.install_crd(CRDS / file)
+            for name in NAMESPACES:
+                self.cluster.expect("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+            self.proxy = FaultProxy.before(self.cluster, seed=arguments.seed)
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self):
+        config = self.cluster.kubeconfig(server=self.proxy.url)
+        self.daemon = KubeDaemon(config, self.folder / "data", *FREQUENCY, *self.arguments.flag)
+
+    def objects(self):
+        """All Repository objects as the API server has them now."""
+        return self.cluster.expect("GET", LIST)["items"]
+
+    def close(self):
+        if self.daemon:
+            self.daemon.kill()
+        for part in (self.proxy, self.cluster, self.remotes):
+            if part:
+                part.close()
