@@ -6,6 +6,7 @@ Draws come from the seed; when they happen depends on the machine. Exit status: 
 """
 import argparse
 import collections
+import json
 import pathlib
 import re
 import shutil
@@ -134,6 +135,9 @@ class Soak:
         except AssertionError:
             for line in wrong[:40]:
                 print("WRONG:", line)
+            for actor in json.loads(self.world.daemon.http("/dump")[1])["actors"]:
+                if actor["kind"].endswith("-writer"):
+                    print("DUMP:", json.dumps({key: actor[key] for key in ("kind", "state", "mailbox", "inFlight", "lastError", "details") if key in actor}))
         ready = sum(truth.expected(item) is not None for item in items)
         self.table.add("objects whose status and rows are not as git has them", len(wrong), 0, not wrong)
         self.table.add("objects at the end", f"{len(items)}, {ready} of them to be ready, {len(items) - ready} to be in error")
@@ -204,7 +208,7 @@ def parse():
     parser.add_argument("--flag", action="append", default=[], metavar="FLAG", help="a further flag of the daemon")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and data")
     arguments = parser.parse_args()
-    arguments.warm_up = min(120.0, max(20.0, arguments.seconds / 6))
+    arguments.warm_up = min(90.0, max(20.0, arguments.seconds / 6))
     arguments.peace = 25.0
     arguments.restarts = max(1, round(arguments.seconds / 200))
     return arguments
