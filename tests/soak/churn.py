@@ -10,11 +10,10 @@ from harness import faults
 from harness.git import annotation, package
 from harness.kube import CONFIG_API
 
-from world import BRANCHES, DIRECTORIES, NAMESPACES, NOWHERE
+from world import BRANCHES, DIRECTORIES, KEPT_TAGS, NAMESPACES, NOWHERE
 
 MERGE = "application/merge-patch+json"
 SCHEDULES = (None, "* * * * *", "*/2 * * * *", "61 * * * *")
-KEPT_TAGS = 8  # of a package that is published again and again
 
 
 class Activity(threading.Thread):
@@ -165,8 +164,8 @@ class Pushes(Activity):
 
     def publish(self, git):
         tags = sorted(int(t.rsplit("/v", 1)[1]) for t in git.git("tag", "-l", "p0/v*").split())
-        git.publish("p0", (tags or [0])[-1] + 1)
-        for old in tags[:-KEPT_TAGS]:
+        git.publish("p0", tags[-1] + 1)
+        for old in tags[:1 - KEPT_TAGS]:
             git.delete(f"refs/tags/p0/v{old}")
 
     def force_push(self, git):

@@ -13,6 +13,7 @@ from harness.kube import CONFIG_API, CRDS, Cluster
 NAMESPACES = ("team-a", "team-b", "team-c", "team-d")
 BRANCHES = ("main", "release", "next", "edge", "trial", "field")
 NOWHERE = "nowhere"       # a branch that no remote has
+KEPT_TAGS = 8             # of p0 in each repository, which is published again and again: what there is to cache does not grow
 DIRECTORIES = ("", "", "team")
 LIST = CONFIG_API + "/repositories"
 FREQUENCY = ("--repo-sync-frequency=30s", "--health-check-frequency=10s", "--listing-timeout=5s", "--connect-timeout=3s", "--sync-deadline=60s")
@@ -56,7 +57,9 @@ class Remotes:
         self.root, self.count = folder / "git", count
         self.root.mkdir()
         self.locks = [threading.Lock() for _ in range(count)]
-        self.repositories = [self.made(number) for number in range(count)]
+        self.repositories = []
+        for number in range(count):
+            self.repositories.append(self.made(number))
         self.server = GitServer(folder / "server", self.root, workers=8)
         self.moody, self.silent = TcpProxy(self.server.port), Silent()
 
@@ -65,17 +68,16 @@ class Remotes:
         if number >= 4:
             shutil.copytree(template, path)
             copy = Repository.__new__(Repository)
-            copy.path, copy.clock = str(path), self.repositories_clock[number % 4] + number
+            copy.path, copy.clock = str(path), self.repositories[number % 4].clock + number
             return copy
         repository = Repository(path)
         for n in range(3 + number):
             repository.publish(f"team/p{n}" if n % 2 else f"p{n}", 1)
+        for revision in range(2, KEPT_TAGS + 1):
+            repository.publish("p0", revision)
         repository.commit("drafts/p0/w1", package("p0", 9), "Draft\n\n" + annotation(package="p0", workspace="w1"), start="refs/heads/main")
         for branch in BRANCHES[1:]:
             repository.branch(branch, "refs/heads/main")
-        if not hasattr(self, "repositories_clock"):
-            self.repositories_clock = {}
-        self.repositories_clock[number] = repository.clock
         return repository
 
     def address(self, draw):
