@@ -223,3 +223,50 @@ class WithoutFinalizer(Held):
         done = verandad("--once", "--kubeconfig", self.cluster.kubeconfig(), "--namespace", self.namespace, "--data-dir", self.data)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.finalizers(), [])
+
+
+class Release(Held):
+    def release(self, *flags, user="admin"):
+        return verandad("release", "--kubeconfig", self.cluster.kubeconfig(user), "--lease-namespace", self.namespace, *flags)
+
+    def test_it_lets_go_of_all_and_of_the_lease(self):
+        daemon = self.start()
+        self.ready("a")
+        self.ready("b")
+        self.assertEqual(daemon.stop(), 0)
+        self.cluster.patch(f"{self.repositories}/b", {"metadata": {"finalizers": [FOREIGN, OURS]}})
+        self.cluster.apply({**self.manifest("c"), "metadata": {"name": "c", "namespace": self.namespace}})
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
+        self.cluster.expect("POST", leases, {"metadata": {"name": "veranda"}, "spec": {"holderIdentity": "somebody"}})
+        self.delete("a")
+        done = self.release("--namespace", self.namespace)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.stdout.splitlines(), [f"Repository {self.namespace}/a: finalizer removed", f"Repository {self.namespace}/b: finalizer removed",
+                                                    f"Lease {self.namespace}/veranda: removed", "2 released, 0 failed"])
+        self.assertEqual(self.status_of("a"), 404)
+        self.assertEqual((self.finalizers("b"), self.finalizers("c")), ([FOREIGN], []))
+        self.assertEqual(self.cluster.request("GET", f"{leases}/veranda")[0], 404)
+        again = self.release("--namespace", self.namespace)
+        self.assertEqual((again.returncode, again.stdout.splitlines()), (0, [f"Lease {self.namespace}/veranda: there is none", "0 released, 0 failed"]))
+        self.cluster.patch(f"{self.repositories}/b", {"metadata": {"finalizers": None}})
+
+    def test_what_it_may_not_do_is_said(self):
+        manifest = self.manifest()
+        manifest["metadata"]["finalizers"] = [OURS]
+        self.cluster.apply(manifest)
+        self.cluster.kubectl("create", "role", "looker", "--verb=get,list", f"--resource={REPOSITORIES}", "-n", self.namespace)
+        self.cluster.kubectl("create", "rolebinding", "looker", "--role=looker", "--user=robot", "-n", self.namespace)
+        done = self.release("--namespace", self.namespace, user="robot")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, rf"(?m)^Repository {self.namespace}/r: the finalizer was not removed: .*cannot patch resource")
+        self.assertRegex(done.stdout, r"(?m)^Lease .* cannot be read: ")
+        self.assertIn("0 released, 2 failed", done.stdout)
+        self.assertEqual(self.finalizers(), [OURS])
+        self.cluster.patch(f"{self.repositories}/r", {"metadata": {"finalizers": None}})
+
+    def test_without_a_server_or_a_configuration(self):
+        done = verandad("release", "--kubeconfig", self.folder / "none")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("verandad release: ", done.stderr)
+        done = verandad("release", "--finalizers")
+        self.assertEqual(done.returncode, 2)
