@@ -10,6 +10,9 @@
 
 namespace veranda::logic {
 
+/// Enough randomness to spread retries and first syncs, in 8 bytes (Knuth's constants): each of thousands of machines has one of its own.
+using small_random = std::linear_congruential_engine<std::uint64_t, 6364136223846793005U, 1442695040888963407U, 0U>;
+
 /// The state of `repository_machine` and its steps; for its own source files only.
 struct repository_machine::impl {
   /// The one sync in flight and what it was started for.
@@ -62,7 +65,7 @@ struct repository_machine::impl {
   double draw() { return std::uniform_real_distribution<double>{0.0, 1.0}(rng_); }
 
   machine_settings settings_;
-  std::mt19937_64 rng_;
+  small_random rng_;
   wall_time last_now_ = wall_time::min();
   std::uint64_t sync_counter_ = 0;
 

@@ -54,7 +54,8 @@ std::unique_ptr<connection> open_for_writing(const std::filesystem::path& file, 
   // lost is re-made by the next sync, because the basis that says "in step" went with it.
   db->execute(s.durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
   db->execute("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-              "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 33554432");
+              "PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 33554432");
+  db->execute(s.durable ? "PRAGMA cache_size = -2048" : "PRAGMA cache_size = -8192"); // objects are few and small, contents are neither
   if (static_cast<std::size_t>(version) < s.steps.size())
     migrate(*db, s, version);
   return db;

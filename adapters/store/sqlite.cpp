@@ -149,6 +149,8 @@ std::int64_t connection::last_insert_id() const noexcept { return sqlite3_last_i
 bool connection::in_transaction() const noexcept { return sqlite3_get_autocommit(db_) == 0; }
 void connection::keep_log_on_close() noexcept { sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr); }
 
+void connection::release_memory() noexcept { sqlite3_db_release_memory(db_); }
+
 void connection::fail(int code) const {
   throw error{{classify(code), full_sentence(code, sqlite3_errmsg(db_)), file_.string(), {}, {}}};
 }

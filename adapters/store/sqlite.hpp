@@ -134,6 +134,8 @@ public:
   [[nodiscard]] std::int64_t changes() const noexcept;
   [[nodiscard]] std::int64_t last_insert_id() const noexcept;
   [[nodiscard]] bool in_transaction() const noexcept;
+  /// Gives back what cached pages take; the system keeps the file's pages anyway.
+  void release_memory() noexcept;
   /// Closing leaves the file exactly as it is, its log included.
   void keep_log_on_close() noexcept;
   [[nodiscard]] const std::filesystem::path& file() const noexcept { return file_; }

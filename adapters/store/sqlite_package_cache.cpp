@@ -246,6 +246,8 @@ public:
     });
     if (!gone)
       sweeper_.touched(); // what it found was rolled back: look again
+    else if (*gone < limit)
+      db_->release_memory();
     return gone;
   }
 
