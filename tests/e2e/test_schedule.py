@@ -101,6 +101,33 @@ class Schedule(Case):
         wait_for(lambda: "nextFullSyncTime" not in self.running.repository("s")["status"], "no next sync")
         self.assertEqual(set(self.running.revisions("s")), {"s.a.v1", "s.a.main"})
 
+    def test_suspended_and_resumed_by_the_command_line(self):
+        elsewhere = manifest("elsewhere", "https://git.example.invalid/x.git")
+        self.write("elsewhere.yaml", elsewhere)
+        wait_for(lambda: self.running.repository("elsewhere"), "the object of another host")
+        self.assertEqual(self.running.cli("suspend", "r"), "repository.config.porch.kpt.dev/r suspended\n")
+        wait_for(lambda: "nextFullSyncTime" not in self.status(), "no next sync")
+        self.remote.publish("a", 2)
+        self.assertEqual(self.running.cli("resume", "repository/r"), "repository.config.porch.kpt.dev/r resumed\n")
+        wait_for(lambda: self.has(2), "the sync of the resumed one")
+        self.assertEqual(self.running.cli("suspend", "--host", "GIT.example.invalid", "-A"), "repository.config.porch.kpt.dev/elsewhere -n default suspended\n")
+        self.assertEqual(self.running.cli("suspend", "--host", "nowhere.invalid"), "")
+        self.assertEqual(sorted(self.running.cli("resume", "--all").split()[0::2]), [f"repository.config.porch.kpt.dev/{name}" for name in ("elsewhere", "r")])
+        for wrong in (["suspend"], ["suspend", "r", "--all"], ["resume", "--all", "--host", "h"], ["suspend", "r", "-A"], ["suspend", "packagerevision/r"]):
+            self.running.cli(*wrong, status=2)
+        self.running.cli("suspend", "absent", status=1)
+
+    def test_one_time_sync_planned_by_the_command_line(self):
+        self.running.cli("sync", "r", "--at", "2099-01-01T00:00:00Z", status=1)  # a file owns it
+        own = self.folder / "own.yaml"
+        own.write_text(manifest("own", self.remote.path))
+        self.running.cli("apply", "-f", str(own))
+        self.running.wait_condition("own", "Ready")
+        self.assertIn("sync planned for 2099-01-01T00:00:00Z", self.running.cli("sync", "own", "--at", "2099-01-01T02:00:00+02:00"))
+        self.assertEqual(self.running.repository("own")["spec"]["sync"]["runOnceAt"], "2099-01-01T00:00:00Z")
+        for wrong in (["--at", "tomorrow"], ["--at", "2001-01-01T00:00:00Z"], ["--at", "2099-01-01T00:00:00Z", "--wait"]):
+            self.running.cli("sync", "own", *wrong, status=2)
+
 
 class Conflicts(Case):
     def test_reported_on_each_and_blocking_nobody(self):

@@ -59,12 +59,32 @@ struct describe_options {
 };
 int run_describe(const globals& g, const describe_options& o);
 
-struct sync_options {
+/// Which Repositories a command is about: those of these names, all, or all whose remote is on a host.
+struct repository_selection {
   std::vector<std::string> names;
-  bool all = false, wait = false, full = false;
+  bool all = false;
+  std::string host;
+};
+/// Leaves bare names of what `get -o name` prints. Answers what is wrong with the selection, if anything is.
+[[nodiscard]] std::optional<std::string> plain_selection(const globals& g, repository_selection& of);
+/// Asks the daemon for the list unless names are given. Blocks.
+[[nodiscard]] result<std::vector<object_key>> find_repositories(api_client& client, const globals& g, const repository_selection& of);
+/// A JSON merge patch; answers the patched object. Blocks.
+[[nodiscard]] result<json> patch_repository(api_client& client, const object_key& key, const json& patch);
+[[nodiscard]] object_key key_of(const json& object);
+/// How output names a Repository.
+[[nodiscard]] std::string shown(const globals& g, const object_key& key);
+
+struct sync_options {
+  repository_selection of;
+  bool wait = false, full = false;
+  std::string at; ///< RFC 3339; empty: now
   std::string timeout = "10m";
 };
 int run_sync(const globals& g, const sync_options& o);
+
+/// Sets or removes the annotation that pauses Repositories.
+int run_suspend(const globals& g, const repository_selection& of, bool suspend);
 
 struct cron_options {
   std::string expression, from, zone;

@@ -42,13 +42,13 @@ _veranda() {
   for ((i = 1; i < COMP_CWORD; ++i)); do
     case ${COMP_WORDS[i]} in
       get|describe) kind=${COMP_WORDS[i+1]} ;;
-      sync) kind=repositories ;;
+      sync|suspend|resume) kind=repositories ;;
     esac
   done
   if [[ -n $kind && $cur != -* ]]; then
     COMPREPLY=($(compgen -W "$(veranda get "$kind" -o name 2>/dev/null | sed 's|.*/||')" -- "$cur"))
   elif (( COMP_CWORD == 1 )); then
-    COMPREPLY=($(compgen -W "get describe sync cron dump apply delete scan version completion" -- "$cur"))
+    COMPREPLY=($(compgen -W "get describe sync suspend resume cron dump apply delete scan version completion" -- "$cur"))
   fi
 }
 complete -F _veranda veranda
@@ -60,6 +60,7 @@ struct command_line {
   get_options get;
   describe_options describe;
   sync_options sync;
+  repository_selection suspend, resume;
   cron_options cron;
   dump_options dump;
   files_options apply, remove;
@@ -104,13 +105,22 @@ void add_reading(CLI::App& app, command_line& c) {
   dump->add_option("-o,--output", c.dump.output, "table or json")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
 }
 
+void add_selection(CLI::App& command, repository_selection& of) {
+  command.add_option("name", of.names, "Names of repositories");
+  command.add_flag("--all", of.all, "All repositories of the namespace, or of all with -A");
+  command.add_option("--host", of.host, "All whose remote is on this host, of the namespace, or of all with -A");
+}
+
 void add_writing(CLI::App& app, command_line& c) {
   auto* sync = add(app, "sync", "Sync repositories now", c.chosen, [&c] { return run_sync(c.g, c.sync); });
-  sync->add_option("name", c.sync.names, "Names of repositories");
-  sync->add_flag("--all", c.sync.all, "All repositories of the namespace, or of all with -A");
+  add_selection(*sync, c.sync.of);
+  sync->add_option("--at", c.sync.at, "Sync once at this time (RFC 3339), beside the schedule");
   sync->add_flag("--wait", c.sync.wait, "Wait for the result; exit status 1 when one is not ready");
   sync->add_flag("--full", c.sync.full, "Compare everything anew");
   sync->add_option("--timeout", c.sync.timeout, "How long --wait waits")->capture_default_str();
+
+  add_selection(*add(app, "suspend", "Pause repositories: nothing is synced until they are resumed", c.chosen, [&c] { return run_suspend(c.g, c.suspend, true); }), c.suspend);
+  add_selection(*add(app, "resume", "Let suspended repositories go on, with a sync at once", c.chosen, [&c] { return run_suspend(c.g, c.resume, false); }), c.resume);
 
   auto* apply = add(app, "apply", "Create or change Repository objects", c.chosen, [&c] { return run_apply(c.g, c.apply); });
   apply->add_option("-f,--filename", c.apply.files, "File, directory or - for standard input")->required();

@@ -28,8 +28,6 @@ std::string nanosecond_stamp() {
   return stamp;
 }
 
-object_key key_of(const json& object) { return {text_at(object, {"metadata", "namespace"}), text_at(object, {"metadata", "name"})}; }
-
 struct ready_state {
   bool known = false;
   bool ready = false;
@@ -56,7 +54,7 @@ public:
       : g_(g), o_(o), client_(g.server), deadline_(steady::now() + timeout), kind_(*find_kind("repositories")) {}
 
   int run() {
-    auto keys = targets();
+    auto keys = find_repositories(client_, g_, o_.of);
     if (!keys)
       return fail(keys.error());
     if (keys->empty()) {
@@ -71,38 +69,33 @@ public:
   }
 
 private:
-  result<std::vector<object_key>> targets() {
-    std::vector<object_key> keys;
-    if (!o_.all) {
-      for (const auto& name : o_.names)
-        keys.push_back({g_.ns, name});
-      return keys;
-    }
-    const auto text = client_.get(object_path(kind_, g_.all_namespaces ? "" : g_.ns));
-    if (!text)
-      return text.error();
-    const auto list = parse_json(*text);
-    for (const auto& item : list.value("items", json::array()))
-      keys.push_back(key_of(item));
-    return keys;
-  }
-
   void request(const object_key& key) {
+    if (!o_.at.empty())
+      return plan(key);
     const auto stamp = nanosecond_stamp();
     json annotations{{std::string{api_names::sync_requested_annotation}, stamp},
                      {std::string{api_names::sync_mode_annotation}, o_.full ? json("full") : json(nullptr)}};
-    const json patch{{"metadata", {{"annotations", std::move(annotations)}}}};
-    const auto a = client_.call("PATCH", object_path(kind_, key.ns, key.name), "application/json", patch.dump(), "application/merge-patch+json");
-    if (!a || a->status != 200) {
-      fail(a ? failure_of(*a, key.name) : a.error());
+    const auto patched = patch_repository(client_, key, {{"metadata", {{"annotations", std::move(annotations)}}}});
+    if (!patched) {
+      fail(patched.error());
       failed_ = true;
       return;
     }
     waiting_[key] = stamp;
     if (version_.empty())
-      version_ = text_at(parse_json(a->body), {"metadata", "resourceVersion"});
+      version_ = text_at(*patched, {"metadata", "resourceVersion"});
     if (!o_.wait)
-      std::cout << shown(key) << " sync requested\n";
+      std::cout << shown(g_, key) << " sync requested\n";
+  }
+
+  /// A one-time sync beside the schedule: `spec.sync.runOnceAt`.
+  void plan(const object_key& key) {
+    const auto patched = patch_repository(client_, key, {{"spec", {{"sync", {{"runOnceAt", o_.at}}}}}});
+    if (patched)
+      std::cout << shown(g_, key) << " sync planned for " << o_.at << '\n';
+    else
+      fail(patched.error());
+    failed_ = failed_ || !patched;
   }
 
   /// Follows what is waited for by a watch from the first request's version on: it tells every change since, then each as it comes.
@@ -134,10 +127,6 @@ private:
       if (const auto ok = look(); !ok)
         return ok;
     return waiting_.empty() ? result<void>{} : watch();
-  }
-
-  [[nodiscard]] std::string shown(const object_key& key) const {
-    return "repository.config.porch.kpt.dev/" + key.name + (g_.all_namespaces ? " -n " + key.ns : "");
   }
 
   [[nodiscard]] std::string collection() const { return object_path(kind_, g_.all_namespaces ? "" : g_.ns); }
@@ -192,7 +181,7 @@ private:
 
   void report(const object_key& key, bool bad, const std::string& text) {
     failed_ = failed_ || bad;
-    (bad ? std::cerr << "error: " : std::cout) << shown(key) << ": " << printable(text) << std::endl;
+    (bad ? std::cerr << "error: " : std::cout) << shown(g_, key) << ": " << printable(text) << std::endl;
     waiting_.erase(key);
   }
 
@@ -209,21 +198,22 @@ private:
 } // namespace
 
 int run_sync(const globals& g, const sync_options& o) {
-  if (o.all == !o.names.empty())
-    return usage("name the repositories to sync, or give --all");
-  if (!o.names.empty() && g.all_namespaces)
-    return usage("-A goes with --all");
   const auto timeout = parse_go_duration(o.timeout);
   if (!timeout || timeout->count() <= 0)
     return usage("--timeout: must be a duration like 90s or 10m");
   auto plain = o;
-  for (auto& name : plain.names)
-    if (const auto slash = name.find('/'); slash != std::string::npos) { // as `get -o name` prints them
-      const auto* kind = find_kind(name.substr(0, slash));
-      if (kind == nullptr || kind->kind != "Repository")
-        return usage("only repositories are synced, not " + name);
-      name.erase(0, slash + 1);
-    }
+  if (!o.at.empty()) {
+    if (o.wait || o.full)
+      return usage("--at goes with neither --wait nor --full: the sync runs by itself when its time comes");
+    const auto at = parse_rfc3339(o.at);
+    if (!at)
+      return usage("--at: must be a time like 2030-01-31T18:00:00Z");
+    if (*at <= std::chrono::system_clock::now())
+      return usage("--at: " + o.at + " is past; without --at the sync runs now");
+    plain.at = format_rfc3339(*at);
+  }
+  if (const auto wrong = plain_selection(g, plain.of))
+    return usage(*wrong);
   return sync_command{g, plain, *timeout}.run();
 }
 
