@@ -3,6 +3,8 @@
 #include "tools/veranda/client.hpp"
 #include "tools/veranda/output.hpp"
 
+#include "messages/model/object.hpp"
+
 #include <optional>
 #include <string>
 #include <vector>
