@@ -37,20 +37,23 @@ http {{
 
 
 def make_certificates(folder):
-    """A private CA (ca.crt) and a certificate for 127.0.0.1 and localhost (server.crt, server.key) below `folder`."""
+    """A private CA (ca.crt) and a certificate for 127.0.0.1 and localhost (server.crt, server.key), and one for a client (client.crt, client.key), below `folder`."""
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=Test CA")
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
     (folder / "extensions").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
     openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", "server.crt", "-extfile", "extensions")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "client.key", "-out", "client.csr", "-subj", "/CN=robot")
+    openssl("x509", "-req", "-in", "client.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", "client.crt")
 
 
 class GitServer:
     """Serves the bare repositories below `root` until closed. `users`: name to password, or None for anybody. `v2`: whether git hears which protocol the
-    client asks for. `/status/CODE/`, `/html/`, `/circle/` answer as they are named; `/moved/` redirects to `moved`, or to itself without that word."""
+    client asks for. `clients`: whether they must show a certificate of our CA. `/status/CODE/`, `/html/`, `/circle/` answer as they are named; `/moved/` redirects to `moved`, or to itself
+    without that word."""
 
-    def __init__(self, folder, root, tls=False, users=None, workers=4, v2=True, moved=""):
+    def __init__(self, folder, root, tls=False, users=None, workers=4, v2=True, moved="", clients=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.root, self.tls, self.users, self.port, self.mark_port = str(root), tls, users, free_port(), free_port()
@@ -72,6 +75,7 @@ class GitServer:
 
     def configuration(self):
         tls = f"ssl_certificate {self.folder}/server.crt; ssl_certificate_key {self.folder}/server.key;" if self.tls else ""
+        tls += f" ssl_client_certificate {self.folder}/ca.crt; ssl_verify_client on;" if self.clients else ""
         auth = f'auth_basic "git"; auth_basic_user_file {self.folder}/users;' if self.users is not None else ""
         statuses = " ".join(f"if ($code = {code}) {{ return {code}; }}" for code in (401, 403, 404, 429, 500, 502, 503))
         return CONFIGURATION.format(dir=self.folder, user="user root;" if os.geteuid() == 0 else "", port=self.port, mark_port=self.mark_port, ssl=" ssl" if self.tls else "", tls=tls, auth=auth,
