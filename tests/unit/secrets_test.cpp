@@ -10,7 +10,8 @@ using namespace veranda::secrets;
 
 namespace {
 
-constexpr const char* pem = "-----BEGIN CERTIFICATE-----\\nAA\\n-----END CERTIFICATE-----\\n";
+const std::string pem = "-----BEGIN CERTIFICATE-----\\nAA\\n-----END CERTIFICATE-----\\n";
+const std::string pem_key = "-----BEGIN PRIVATE KEY-----\\nAA\\n-----END PRIVATE KEY-----\\n";
 
 std::string secret(const std::string& name, const std::string& type, const std::string& data, const std::string& annotations = "{}") {
   return "apiVersion: v1\nkind: Secret\nmetadata: {name: " + name + ", namespace: team, annotations: " + annotations + "}\ntype: " + type +
@@ -64,7 +65,7 @@ BOOST_AUTO_TEST_CASE(wrong_types_and_keys_are_named) {
     const char* field;
   };
   const row table[]{
-      {secret("s", "kubernetes.io/ssh-auth", "{ssh-privatekey: x}"), "type"},
+      {secret("s", "kubernetes.io/dockerconfigjson", "{username: ann, password: pw}"), "type"},
       {secret("s", "kubernetes.io/basic-auth", "{username: ann}"), "data.password"},
       {secret("s", "kubernetes.io/basic-auth", "{password: pw}"), "data.username"},
       {secret("s", "kubernetes.io/basic-auth", R"({username: "a:b", password: pw})"), "data.username"},
@@ -72,6 +73,19 @@ BOOST_AUTO_TEST_CASE(wrong_types_and_keys_are_named) {
       {secret("s", "Opaque", "{bearerToken: ''}"), "data.bearerToken"},
       {secret("s", "Opaque", R"({bearerToken: "x\r\nHost: y"})"), "data.bearerToken"},
       {secret("s", "Opaque", "{bearerToken: x, ca.crt: nonsense}"), "data.ca.crt"},
+      {secret("s", "Opaque", "{username: ann}"), "data.password"},
+      {secret("s", "kubernetes.io/basic-auth", "{bearerToken: x}"), "data.username"},
+      {secret("s", "kubernetes.io/tls", "{username: ann, password: pw}"), "data.tls.crt"},
+      {secret("s", "kubernetes.io/tls", "{tls.crt: \"" + pem + "\"}"), "data.tls.key"},
+      {secret("s", "Opaque", "{bearerToken: x, tls.key: \"" + pem_key + "\"}"), "data.tls.crt"},
+      {secret("s", "Opaque", "{tls.crt: nonsense, tls.key: \"" + pem_key + "\"}"), "data.tls.crt"},
+      {secret("s", "Opaque", "{tls.crt: \"" + pem + "\", tls.key: nonsense}"), "data.tls.key"},
+      {secret("s", "Opaque", "{tls.crt: \"" + pem + "\", tls.key: '-----BEGIN ENCRYPTED PRIVATE KEY-----'}"), "data.tls.key"},
+      {secret("s", "Opaque", "{proxyUsername: ann, proxyPassword: pw, bearerToken: x}"), "data.proxy"},
+      {secret("s", "Opaque", "{proxy: 'http://p:1', proxyUsername: ann}"), "data.proxyPassword"},
+      {secret("s", "Opaque", "{proxy: 'http://p:1', proxyUsername: 'a:b', proxyPassword: pw}"), "data.proxyUsername"},
+      {secret("s", "Opaque", "{proxy: 'http://ann:pw@p:1'}"), "data.proxy"},
+      {secret("s", "Opaque", "{proxy: p}"), "data.proxy"},
   };
   for (const auto& [text, field] : table) {
     write(text);
@@ -83,6 +97,65 @@ BOOST_AUTO_TEST_CASE(wrong_types_and_keys_are_named) {
       BOOST_TEST(r.error().object == "Secret team/s");
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_user_in_an_opaque_secret) {
+  write(secret("s", "Opaque", "{username: ann, password: pw}"));
+  BOOST_TEST(resolve()->username == "ann");
+  write(secret("s", "Opaque", "{username: ann, password: pw, bearerToken: tok}"));
+  BOOST_TEST(resolve()->bearer_token == "tok");
+  BOOST_TEST(resolve()->username == "");
+}
+
+BOOST_AUTO_TEST_CASE(client_certificates) {
+  const auto pair = "tls.crt: \"" + pem + "\", tls.key: \"" + pem_key + "\"";
+  for (const auto& text : {secret("s", "kubernetes.io/tls", "{" + pair + "}"), secret("s", "Opaque", "{" + pair + "}"),
+                           secret("s", "kubernetes.io/basic-auth", "{username: ann, password: pw, " + pair + "}"), secret("s", "kubernetes.io/tls", "{bearerToken: tok, " + pair + "}"),
+                           secret("s", "Opaque", "{bearerToken: tok, " + pair + "}")}) {
+    write(text);
+    const auto r = resolve();
+    BOOST_REQUIRE_MESSAGE(r.ok(), text);
+    BOOST_TEST(r->client_certificate_pem.starts_with("-----BEGIN CERTIFICATE-----"));
+    BOOST_TEST(r->client_key_pem.starts_with("-----BEGIN PRIVATE KEY-----"));
+    BOOST_TEST(!r->anonymous());
+    BOOST_TEST((r->username == "ann") == (text.find("username") != std::string::npos));
+    BOOST_TEST((r->bearer_token == "tok") == (text.find("bearerToken") != std::string::npos));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(proxies) {
+  write(secret("s", "Opaque", "{proxy: \"HTTP://Proxy.Example.org:3128/\\n\"}"));
+  auto r = resolve();
+  BOOST_REQUIRE(r.ok());
+  BOOST_TEST(r->proxy.url == "http://proxy.example.org:3128");
+  BOOST_TEST(r->proxy.username == "");
+  BOOST_TEST(r->anonymous());
+  write(secret("s", "kubernetes.io/basic-auth", "{username: ann, password: pw, proxy: 'socks5h://[fd00::1]:1080', proxyUsername: bob, proxyPassword: 'p:2'}"));
+  r = resolve();
+  BOOST_REQUIRE(r.ok());
+  BOOST_TEST((r->proxy == proxy_setting{"socks5h://[fd00::1]:1080", "bob", "p:2"}));
+  BOOST_TEST(r->username == "ann");
+  for (const std::string bad : {"", "p", "p:1", "http://p", "http://p:0", "http://p:65536", "http://p:1/x", "http://p:1?q", "ftp://p:1", "file:///p:1", "socks4://p:1", "http://:1", "http://-p:1", "http://p p:1",
+                                "http://[fd00::1:1", "http://[]:1", "http://[p]:1", "http://p:+1", "http://p:1#f", "http://u@p:1"}) {
+    write(secret("s", "Opaque", "{proxy: '" + bad + "'}"));
+    const auto refused = resolve();
+    BOOST_REQUIRE_MESSAGE(!refused.ok(), bad);
+    BOOST_TEST(refused.error().field == "data.proxy", bad);
+    BOOST_TEST((refused.error().code == ec::auth_rejected), bad);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ssh_keys_are_recognised) {
+  for (const auto& text : {secret("s", "kubernetes.io/ssh-auth", "{ssh-privatekey: x}"), secret("s", "Opaque", "{identity: x, known_hosts: hosts}"), secret("s", "Opaque", "{sshPrivateKey: x}")}) {
+    write(text);
+    const auto r = resolve();
+    BOOST_REQUIRE_MESSAGE(!r.ok(), text);
+    BOOST_TEST((r.error().code == ec::unsupported), text);
+    BOOST_TEST(r.error().what.find("ssh") != std::string::npos);
+    BOOST_TEST(r.error().object == "Secret team/s");
+  }
+  write(secret("s", "Opaque", "{identity: x, bearerToken: tok}"));
+  BOOST_TEST(resolve()->bearer_token == "tok", "an https URL needs the token only");
 }
 
 BOOST_AUTO_TEST_CASE(missing_secrets) {
