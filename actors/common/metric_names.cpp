@@ -71,6 +71,7 @@ metric_set::metric_set()
                             {"veranda_condition_transitions_total", rising, "Changes of the Ready condition, by the reason it changed to.", {"to"}},
                             one_label({"Ready", "Reconciling", "Error", "other"})},
 
+      leader{registry, {"veranda_leader", level, "1 while this process leads, or needs no leader; 0 while it stands by."}, no_labels},
       repositories{registry, {"veranda_repositories", level, "Repository objects that this node keeps in step."}, no_labels},
       repositories_ready{registry, {"veranda_repositories_by_condition", level, "Repositories by the status of their Ready condition.", {"ready"}}},
       repositories_by_age{registry,

@@ -30,6 +30,7 @@ struct metric_set {
   counters condition_transitions;
 
   // Repositories and what they hold
+  gauges leader;
   gauges repositories;
   collected_family repositories_ready;
   collected_family repositories_by_age;

@@ -27,7 +27,7 @@ std::string_view result_label(bool ok) { return ok ? "success" : "failure"; }
 
 } // namespace
 
-metric_telemetry::metric_telemetry(options opts, std::shared_ptr<cell_registry> cells) : options_(std::move(opts)), cells_(std::move(cells)) {}
+metric_telemetry::metric_telemetry(options opts, std::shared_ptr<cell_registry> cells) : options_(std::move(opts)), cells_(std::move(cells)) { leading(true); }
 
 void metric_telemetry::sync_started(const object_key& key, sync_cause) {
   const auto now = std::chrono::steady_clock::now();
@@ -89,6 +89,8 @@ void metric_telemetry::repository_gone(const object_key& key) {
 }
 
 void metric_telemetry::repositories(std::size_t count) { metrics_.repositories.get().set(static_cast<double>(count)); }
+
+void metric_telemetry::leading(bool leads) { metrics_.leader.get().set(leads ? 1 : 0); }
 
 void metric_telemetry::condition_transition(const std::string& reason) { metrics_.condition_transitions.at({reason}).add(); }
 

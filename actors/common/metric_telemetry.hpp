@@ -34,6 +34,8 @@ public:
   void repository_next_sync(const object_key& key, std::optional<wall_time> at) override;
   void repository_gone(const object_key& key) override;
   void repositories(std::size_t count) override;
+  /// Whether this process works, or stands by.
+  void leading(bool leads);
   void condition_transition(const std::string& reason) override;
   void watch_event(const char* type) override;
   void watch_restarted() override;

@@ -17,6 +17,13 @@ std::string readiness::source_problem() const {
   return source_problem_;
 }
 
+void readiness::set_election(std::string line, bool standby, bool sound) {
+  const std::lock_guard lock{mutex_};
+  election_ = std::move(line);
+  standby_ = standby;
+  sound_ = sound;
+}
+
 std::vector<source::manifest_problem> readiness::problems() const {
   const std::lock_guard lock{mutex_};
   return problems_;
@@ -27,6 +34,15 @@ api::probe readiness::probe() const {
   for (const auto& [name, health] : {std::pair<std::string_view, const store_health*>{object_store_, objects.get()}, {"package cache", cache.get()}}) {
     const auto trouble = health->trouble();
     p.text.append(trouble ? "[!]" : "[+]").append(name).append(trouble ? ": the last write failed (" + std::string{to_string(*trouble)} + ")\n" : " ok\n");
+  }
+  {
+    const std::lock_guard lock{mutex_};
+    if (!election_.empty())
+      p.text.append(sound_ ? "[+]" : standby_ ? "[-]" : "[!]").append("leader election: ").append(election_).append("\n");
+    if (standby_) {
+      p.ok = sound_;
+      return p;
+    }
   }
   const auto cause = source_problem();
   if (!listed_)

@@ -23,6 +23,8 @@ public:
   void first_list_applied() { listed_ = true; }
   /// Why the objects cannot be followed now; empty when they are.
   void set_source_problem(std::string why);
+  /// Where the election stands; without one there is nothing to say. One that stands by is ready while it can take over.
+  void set_election(std::string line, bool standby, bool sound);
   void set_problems(std::vector<source::manifest_problem> problems);
   [[nodiscard]] std::vector<source::manifest_problem> problems() const;
   /// A line per check. Problems of manifests are named, but only those who wrote them can do something about them.
@@ -35,6 +37,9 @@ private:
   mutable std::mutex mutex_;
   std::vector<source::manifest_problem> problems_;
   std::string source_problem_;
+  std::string election_; ///< empty: there is none
+  bool standby_ = false;
+  bool sound_ = true;
 };
 
 } // namespace veranda

@@ -117,6 +117,7 @@ public:
     for (;;) {
       const auto now = std::chrono::steady_clock::now();
       refresh_credentials(now);
+      withhold_writes();
       sort_out_waiting(now);
       launch_watches(now);
       int running = 0;
@@ -158,10 +159,31 @@ private:
       const auto& object = call->request.object;
       if (call->cancelled) answer(std::move(call), failure{ec::cancelled, "the request was cancelled", object, {}, {}});
       else if (setup_.problem) answer(std::move(call), *setup_.problem);
+      else if (!may(call->request)) refuse(std::move(call));
       else if (now >= call->deadline) answer(std::move(call), out_of_time(*call));
       else if (call->refused && keeper_.settled()) settle_refused(std::move(call));
       else if (call->refused || call->not_before > now || !ready() || running_.size() >= setup_.limits.max_calls || !bucket_.take(now)) waiting_.push_back(std::move(call));
       else launch(std::move(call), now);
+    }
+  }
+
+  [[nodiscard]] bool may(const api_request& request) const { return !request.changes_something() || !setup_.limits.may_write || setup_.limits.may_write(); }
+  void refuse(call_ptr call) {
+    const failure why{ec::shutting_down, "this process may not write to the API server now", call->request.object, {}, {}};
+    answer(std::move(call), why);
+  }
+
+  /// Ends writes under way that are no longer allowed, before another byte of them goes out.
+  void withhold_writes() {
+    for (auto at = running_.begin(); at != running_.end();) {
+      if (may(at->second->request)) {
+        ++at;
+        continue;
+      }
+      curl_multi_remove_handle(multi_.get(), at->first);
+      counters_.connections += at->second->connections();
+      refuse(std::move(at->second));
+      at = running_.erase(at);
     }
   }
 

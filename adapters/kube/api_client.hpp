@@ -26,6 +26,10 @@ struct client_limits {
   std::size_t max_line_bytes = 8U << 20U;
   std::size_t max_unread_events = 1'000; ///< of one watch: with more the transfer pauses
   std::size_t max_unread_bytes = 16U << 20U;
+  /// Calls over HTTP/1.1: one that is given up ends its connection, so that the next does not wait on a dead one.
+  bool one_call_per_connection = false;
+  /// Whether calls that change something may go out now. While it says no they fail with `shutting_down`, those under way too. Not set: always.
+  std::function<bool()> may_write;
 };
 
 /// How a watch stands.

@@ -138,8 +138,9 @@ void http_exchange::prepare(const exchange_setup& setup, const api_credentials& 
     curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
   } else {
-    curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-    curl_easy_setopt(easy_, CURLOPT_PIPEWAIT, 1L);
+    const bool alone = setup.limits.one_call_per_connection;
+    curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(alone ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+    if (!alone) curl_easy_setopt(easy_, CURLOPT_PIPEWAIT, 1L);
     if (!setup.config.cluster.disable_compression) curl_easy_setopt(easy_, CURLOPT_ACCEPT_ENCODING, "gzip");
   }
   if (setup.connect_to.get() != nullptr) curl_easy_setopt(easy_, CURLOPT_CONNECT_TO, setup.connect_to.get());

@@ -169,6 +169,37 @@ bool is_namespace(std::string_view name) {
          std::ranges::all_of(name, [&](char c) { return alphanumeric(c) || c == '-'; });
 }
 
+/// As objects are called.
+bool is_object_name(std::string_view name) {
+  if (name.size() > 253) return false;
+  for (std::size_t from = 0; from <= name.size();) {
+    const auto to = std::min(name.find('.', from), name.size());
+    if (!is_namespace(name.substr(from, to - from))) return false;
+    from = to + 1;
+  }
+  return true;
+}
+
+setting object_name(std::string_view name, std::string_view meaning, std::string settings::* field) {
+  return {name, "NAME", meaning, "must be the name of an object",
+          [=](settings& s, std::string_view text) {
+            if (!is_object_name(text)) return false;
+            s.*field = std::string{text};
+            return true;
+          },
+          [=](const settings& s) { return s.*field; }};
+}
+
+/// What a Lease keeps in whole seconds.
+setting whole_seconds(setting row) {
+  row.rule += ", in whole seconds";
+  row.assign = [assign = std::move(row.assign)](settings& s, std::string_view text) {
+    const auto parsed = parse_go_duration(text);
+    return parsed && *parsed % std::chrono::seconds{1} == std::chrono::nanoseconds{0} && assign(s, text);
+  };
+  return row;
+}
+
 bool assign_namespaces(settings& s, std::string_view text) {
   std::vector<std::string> all;
   for (std::size_t from = 0; from <= text.size();) {
@@ -263,7 +294,6 @@ std::vector<setting> make_table() {
       line("selector", "SELECTOR", "Follow only Repository objects with these labels.", "must be a label selector such as tier=edge,team!=blue", &settings::label_selector),
       count("kube-api-qps", "Requests to the API server per second, over time. Watches are not counted.", &settings::kube_api_qps, 1, 100'000),
       count("kube-api-burst", "Requests to the API server that may be made at once.", &settings::kube_api_burst, 1, 100'000),
-      one_namespace("lease-namespace", "Namespace of the Lease. Without it, the pod's own, or that of the kubeconfig's context.", &settings::lease_namespace),
       flag("finalizer",
            "Hold each Repository object with a finalizer, so that one that is deleted stays until its packages and its mirror are removed. Turned off, none is set any more; "
            "those that are there are still taken off.",
@@ -271,6 +301,16 @@ std::vector<setting> make_table() {
       flag("namespace-ca-bundle",
            "Look for a Secret <namespace>-ca-bundle in the API server for each namespace, and trust the certificates in its ca.crt. Secrets of manifests need no setting.",
            &settings::namespace_ca_bundle),
+      flag("leader-elect",
+           "Run as one of several replicas: only the one that holds the Lease follows objects, syncs and writes; the others stand by. It ends at once, with status 75, when it "
+           "can no longer be sure that it holds it.",
+           &settings::leader_elect),
+      object_name("lease-name", "Name of the Lease; replicas with the same one elect one leader.", &settings::lease_name),
+      one_namespace("lease-namespace", "Namespace of the Lease. Without it, the pod's own, or that of the kubeconfig's context.", &settings::lease_namespace),
+      whole_seconds(duration("lease-duration", "How long replicas that stand by wait for a leader that is silent before one of them takes over.", &settings::lease_duration, 1s, 1h)),
+      duration("lease-renew-deadline", "How long a leader tries to renew the Lease before it ends. Must be shorter than lease-duration.", &settings::lease_renew_deadline, 100ms, 1h),
+      duration("lease-retry-period", "How often the leader renews the Lease and the others look at it. 1.2 times this must be shorter than lease-renew-deadline.",
+               &settings::lease_retry_period, 50ms, 1h),
       path("data-dir", "DIR", "Where everything durable lives: object store, package cache, mirrors, token. Locked by the daemon that uses it.",
            &settings::data_dir),
       {"listen", "ADDR:PORT", "Address of the HTTP API, probes and metrics. Port 0 takes a free one. An address other than loopback needs TLS.",

@@ -1,10 +1,12 @@
 #include "config/settings/settings.hpp"
 
 #include "config/settings/setting_table.hpp"
+#include "messages/model/time.hpp"
 
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <map>
 #include <set>
@@ -59,6 +61,7 @@ public:
     derive();
     check_together();
     check_mode();
+    check_election();
     return std::move(outcome_);
   }
 
@@ -252,9 +255,25 @@ private:
       for (const std::string_view name : {"manifests", "allow-manifest-deletion"})
         if (source_.contains(name)) problem(source_of(name), "has no meaning with kubernetes: objects come from the API server");
     } else if (!failed("kubernetes") && !failed("kubeconfig")) {
-      for (const std::string_view name : {"kubeconfig", "context", "namespace", "selector", "kube-api-qps", "kube-api-burst", "lease-namespace", "finalizer", "namespace-ca-bundle"})
+      for (const std::string_view name : {"kubeconfig", "context", "namespace", "selector", "kube-api-qps", "kube-api-burst", "leader-elect", "lease-name", "lease-namespace", "finalizer", "namespace-ca-bundle"})
         if (source_.contains(name)) problem(source_of(name), "must come together with kubernetes");
     }
+  }
+
+  void check_election() {
+    const auto& s = outcome_.value;
+    constexpr std::array<std::string_view, 3> all{"lease-duration", "lease-renew-deadline", "lease-retry-period"};
+    if (!s.leader_elect && !failed("leader-elect"))
+      for (const auto name : all)
+        if (source_.contains(name)) problem(source_of(name), "must come together with leader-elect");
+    if (s.leader_elect && s.once) problem(source_of("leader-elect"), "has no meaning with once: a single pass waits for nobody");
+    if (std::ranges::any_of(all, [this](std::string_view name) { return failed(name); })) return;
+    const bool in_order = s.lease_duration > s.lease_renew_deadline && s.lease_renew_deadline * 5 > s.lease_retry_period * 6;
+    if (in_order) return;
+    const auto given = std::ranges::find_if(all, [this](std::string_view name) { return source_.contains(name); });
+    problem(source_of(given == all.end() ? "lease-duration" : *given),
+            "must hold: lease-duration (" + format_go_duration(s.lease_duration) + ") is longer than lease-renew-deadline (" + format_go_duration(s.lease_renew_deadline) +
+              "), and that longer than 1.2 times lease-retry-period (" + format_go_duration(s.lease_retry_period) + ")");
   }
 
   const std::vector<std::string>& arguments_;

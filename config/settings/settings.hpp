@@ -24,9 +24,14 @@ struct settings {
   std::string label_selector;          ///< `--selector`
   std::uint32_t kube_api_qps = 50;     ///< requests to the API server per second
   std::uint32_t kube_api_burst = 100;
-  std::string lease_namespace;      ///< `--lease-namespace`; empty: the pod's, or that of the kubeconfig's context
   bool finalizer = true;            ///< hold Repository objects until what is kept of them is gone
   bool namespace_ca_bundle = false; ///< Secret `<namespace>-ca-bundle` on Kubernetes; files always have it
+  bool leader_elect = false;      ///< of several replicas only one works: the holder of a Lease
+  std::string lease_name = "veranda";
+  std::string lease_namespace;    ///< empty: the pod's, or that of the kubeconfig's context
+  std::chrono::milliseconds lease_duration{std::chrono::seconds{15}}; ///< whole seconds; > renew deadline > 1.2 retry periods
+  std::chrono::milliseconds lease_renew_deadline{std::chrono::seconds{10}};
+  std::chrono::milliseconds lease_retry_period{std::chrono::seconds{2}};
   std::filesystem::path data_dir;  ///< `--data-dir`, default `$XDG_DATA_HOME/veranda` or `~/.local/share/veranda`
   std::string listen_address = "127.0.0.1"; ///< `--listen ADDR:PORT`
   std::uint16_t listen_port = 7878;

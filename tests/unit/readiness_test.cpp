@@ -66,3 +66,17 @@ BOOST_AUTO_TEST_CASE(why_objects_cannot_be_followed_is_named) {
   r.objects->note(&forbidden);
   expect(r, true, "[+]settings ok\n[!]API server: the last write failed (auth_rejected)\n[+]package cache ok\n[+]repositories ok\n");
 }
+
+BOOST_AUTO_TEST_CASE(who_stands_by_is_ready_while_it_can_take_over) {
+  readiness r{"API server"};
+  r.set_election("standby; nobody has looked yet", true, false);
+  expect(r, false, "[+]settings ok\n[+]API server ok\n[+]package cache ok\n[-]leader election: standby; nobody has looked yet\n");
+  r.set_election("standby; a leads", true, true);
+  expect(r, true, "[+]settings ok\n[+]API server ok\n[+]package cache ok\n[+]leader election: standby; a leads\n");
+  r.set_election("this process leads", false, true);
+  expect(r, false,
+         "[+]settings ok\n[+]API server ok\n[+]package cache ok\n[+]leader election: this process leads\n[-]repositories: the first list has not been applied yet\n");
+  r.first_list_applied();
+  r.set_election("this process leads, but the API server does not answer", false, false);
+  expect(r, true, "[+]settings ok\n[+]API server ok\n[+]package cache ok\n[!]leader election: this process leads, but the API server does not answer\n[+]repositories ok\n");
+}

@@ -185,9 +185,39 @@ BOOST_AUTO_TEST_CASE(what_one_mode_does_not_know_is_refused) {
   BOOST_TEST(only_problem({"--kubeconfig=k"}, {"HOME=/h", "VERANDAD_MANIFESTS=m"}) == "VERANDAD_MANIFESTS: has no meaning with kubernetes: objects come from the API server");
   BOOST_TEST(only_problem({"--kubernetes", "--allow-manifest-deletion"}) ==
              "flag --allow-manifest-deletion: has no meaning with kubernetes: objects come from the API server");
-  for (const std::string flag : {"context=c", "namespace=n", "selector=a=b", "kube-api-qps=1", "kube-api-burst=1", "lease-namespace=n", "finalizer=false", "namespace-ca-bundle"})
+  for (const std::string flag : {"context=c", "namespace=n", "selector=a=b", "kube-api-qps=1", "kube-api-burst=1", "leader-elect", "lease-name=n", "lease-namespace=n", "finalizer=false", "namespace-ca-bundle"})
     BOOST_TEST(only_problem({"--" + flag}) == "flag --" + flag.substr(0, flag.find('=')) + ": must come together with kubernetes");
   BOOST_TEST(only_problem({"--kubernetes=false", "--kubeconfig=k"}) == "flag --kubeconfig: must come together with kubernetes");
+}
+
+BOOST_AUTO_TEST_CASE(an_election_has_its_defaults_and_can_be_told_otherwise) {
+  const auto off = valid({"--kubernetes"});
+  BOOST_TEST(!off.leader_elect);
+  BOOST_TEST(off.lease_name == "veranda");
+  BOOST_TEST(off.lease_namespace.empty());
+  BOOST_TEST((off.lease_duration == std::chrono::seconds{15} && off.lease_renew_deadline == std::chrono::seconds{10} && off.lease_retry_period == std::chrono::seconds{2}));
+  const auto on = valid({"--kubernetes", "--leader-elect", "--lease-name=a.b-c", "--lease-namespace", "house", "--lease-duration=3s", "--lease-renew-deadline=2s", "--lease-retry-period=300ms"});
+  BOOST_TEST(on.leader_elect);
+  BOOST_TEST(on.lease_name == "a.b-c");
+  BOOST_TEST(on.lease_namespace == "house");
+  BOOST_TEST((on.lease_duration == std::chrono::seconds{3} && on.lease_renew_deadline == std::chrono::seconds{2} && on.lease_retry_period == std::chrono::milliseconds{300}));
+}
+
+BOOST_AUTO_TEST_CASE(an_election_that_could_not_work_is_refused) {
+  const auto problem_of = [](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"--kubernetes", "--leader-elect"});
+    return only_problem(flags);
+  };
+  const std::string rule = ": must hold: lease-duration (";
+  BOOST_TEST(problem_of({"--lease-duration=10s"}) == "flag --lease-duration" + rule + "10s) is longer than lease-renew-deadline (10s), and that longer than 1.2 times lease-retry-period (2s)");
+  BOOST_TEST(problem_of({"--lease-renew-deadline=15s"}) ==
+             "flag --lease-renew-deadline" + rule + "15s) is longer than lease-renew-deadline (15s), and that longer than 1.2 times lease-retry-period (2s)");
+  BOOST_TEST(problem_of({"--lease-renew-deadline=2400ms"}).starts_with("flag --lease-renew-deadline" + rule));
+  BOOST_TEST(problem_of({"--lease-retry-period=9s"}).starts_with("flag --lease-retry-period" + rule));
+  BOOST_TEST(valid({"--kubernetes", "--leader-elect", "--lease-renew-deadline=2401ms"}).leader_elect);
+  BOOST_TEST(only_problem({"--kubernetes", "--leader-elect", "--once"}) == "flag --leader-elect: has no meaning with once: a single pass waits for nobody");
+  for (const std::string flag : {"lease-duration=20s", "lease-renew-deadline=9s", "lease-retry-period=1s"})
+    BOOST_TEST(only_problem({"--kubernetes", "--" + flag}) == "flag --" + flag.substr(0, flag.find('=')) + ": must come together with leader-elect");
 }
 
 BOOST_AUTO_TEST_CASE(each_rule_is_named) {
@@ -218,6 +248,12 @@ BOOST_AUTO_TEST_CASE(each_rule_is_named) {
       {"kubeconfig", "", "must be a path"},
       {"context", "", "must be the name of a context"},
       {"selector", "", "must be a label selector such as tier=edge,team!=blue"},
+      {"lease-duration", "1500ms", "must be a duration such as 90s, 10m or 1h30m, from 1s to 1h0m0s, in whole seconds"},
+      {"lease-duration", "0", "must be a duration such as 90s, 10m or 1h30m, from 1s to 1h0m0s, in whole seconds"},
+      {"lease-renew-deadline", "99ms", "must be a duration such as 90s, 10m or 1h30m, from 100ms to 1h0m0s"},
+      {"lease-retry-period", "2h", "must be a duration such as 90s, 10m or 1h30m, from 50ms to 1h0m0s"},
+      {"lease-name", "A", "must be the name of an object"},
+      {"lease-name", "a..b", "must be the name of an object"},
       {"kube-api-qps", "0", "must be a whole number from 1 to 100000"},
       {"kube-api-burst", "100001", "must be a whole number from 1 to 100000"},
       {"lease-namespace", "a,b", "must be the name of a namespace"},
