@@ -3,6 +3,8 @@
 #include "adapters/kube/kube_source.hpp"
 #include "adapters/kube/object_reader.hpp"
 
+#include <algorithm>
+
 namespace veranda {
 
 namespace {
@@ -45,12 +47,26 @@ result<kubernetes> kubernetes::open(const config::settings& settings) {
   return kubernetes{settings, std::move(*config)};
 }
 
-std::unique_ptr<kube::api_client> kubernetes::open_client() const {
+kube::client_limits kubernetes::limits() const {
   kube::client_limits limits;
   limits.user_agent = "verandad/" VERANDA_VERSION " (linux)";
   limits.requests_per_second = settings_.kube_api_qps;
   limits.burst = settings_.kube_api_burst;
-  return kube::open_api_client(config_, kube::open_credentials(config_), limits);
+  return limits;
+}
+
+std::unique_ptr<kube::api_client> kubernetes::open_client() const {
+  auto with = limits();
+  if (settings_.leader_elect)
+    with.may_write = [permit = permit_] { return permit->valid(); };
+  return kube::open_api_client(config_, kube::open_credentials(config_), with);
+}
+
+std::shared_ptr<kube::api_client> kubernetes::open_election_client() const {
+  auto with = limits();
+  with.one_call_per_connection = true;
+  with.connect_timeout = std::min(with.connect_timeout, settings_.lease_renew_deadline / 2);
+  return kube::open_api_client(config_, kube::open_credentials(config_), with);
 }
 
 std::shared_ptr<source::repository_source> kubernetes::open_source(std::uint64_t seed, std::function<void(const std::optional<failure>&)> on_problem) const {

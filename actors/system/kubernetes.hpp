@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/kube/write_permit.hpp"
 #include "adapters/api/api_server.hpp"
 #include "adapters/kube/api_client.hpp"
 #include "adapters/kube/known_objects.hpp"
@@ -23,6 +24,11 @@ public:
   [[nodiscard]] const std::shared_ptr<kube::api_client>& writer() const noexcept { return writer_; }
   [[nodiscard]] const std::shared_ptr<kube::api_client>& finalizers() const noexcept { return finalizers_; }
   [[nodiscard]] const std::shared_ptr<kube::api_client>& secret_reader() const noexcept { return secret_reader_; }
+  /// The client of the Lease alone, whose every request is over in time, and that is not held by the permit.
+  [[nodiscard]] std::shared_ptr<kube::api_client> open_election_client() const;
+  /// Without it nothing else is written when there is a leader to elect.
+  [[nodiscard]] const std::shared_ptr<write_permit>& permit() const noexcept { return permit_; }
+  [[nodiscard]] object_key lease() const { return {settings_.lease_namespace.empty() ? config_.ns : settings_.lease_namespace, settings_.lease_name}; }
   /// Where Secrets that were read are resolved from.
   [[nodiscard]] const std::shared_ptr<secrets::fetched_secrets>& secrets() const noexcept { return secrets_; }
   [[nodiscard]] const std::shared_ptr<kube::known_objects>& known() const noexcept { return known_; }
@@ -36,10 +42,12 @@ public:
 
 private:
   kubernetes(const config::settings& settings, kube::client_config config);
+  [[nodiscard]] kube::client_limits limits() const;
   [[nodiscard]] std::unique_ptr<kube::api_client> open_client() const;
 
   config::settings settings_;
   kube::client_config config_;
+  std::shared_ptr<write_permit> permit_ = std::make_shared<write_permit>();
   std::shared_ptr<kube::api_client> writer_, finalizers_, secret_reader_;
   std::shared_ptr<secrets::fetched_secrets> secrets_;
   std::shared_ptr<kube::known_objects> known_ = std::make_shared<kube::known_objects>();

@@ -12,6 +12,7 @@
 #include "actors/object_store/object_store.hpp"
 #include "actors/status_writer/status_writer.hpp"
 #include "actors/system/adapters.hpp"
+#include "actors/system/election.hpp"
 #include "actors/system/readiness.hpp"
 #include "actors/watcher/manifest_follower.hpp"
 #include "actors/watcher/watcher.hpp"
@@ -69,7 +70,9 @@ public:
     spawn_workers();
     spawn_keepers();
     spawn_supervisor();
-    if (auto spawned = spawn_readers(); !spawned)
+    if (settings_.leader_elect)
+      stand_for_election();
+    else if (auto spawned = spawn_readers(); !spawned)
       return spawned;
     watch_essentials();
     return settings_.once ? result<void>{} : start_api();
@@ -77,6 +80,8 @@ public:
 
   std::uint16_t port() const override { return api_ ? api_->port() : std::uint16_t{0}; }
   const cell_registry& cells() const override { return *env_.cells; }
+
+  bool leadership_lapsed() const override { return leads_ && !stopping_ && !parts_.kube->permit()->valid(); }
 
   std::vector<source::manifest_problem> manifest_problems() const override { return ready_.problems(); }
   result<std::unique_ptr<store::object_store_reader>> open_objects() const override { return parts_.read_objects(); }
@@ -129,8 +134,12 @@ public:
       drain(self, object_store_, deadline);
     }
     *commit_target_ = nullptr;
-    while (system_->registry().running() > 0 && std::chrono::steady_clock::now() < deadline) // workers end after their pool
-      std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    await_rest(lease_keeper_ ? 1 : 0, deadline); // workers end after their pool
+    if (lease_keeper_ && system_->registry().running() <= 1) { // with anything at work still, the Lease must run out
+      caf::scoped_actor self{*system_};
+      drain(self, lease_keeper_, deadline, [this] { election_client_->wake(); });
+    }
+    await_rest(0, deadline);
     clean_ = system_->registry().running() == 0;
     if (!clean_) {
       log::warn("system", "some actors did not end within the deadline; exiting without them");
@@ -142,6 +151,12 @@ public:
   }
 
 private:
+  /// Until no more than `left` actors live.
+  void await_rest(std::size_t left, std::chrono::steady_clock::time_point deadline) {
+    while (system_->registry().running() > left && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds{2});
+  }
+
   std::function<void()> committed() {
     return [target = commit_target_] {
       if (auto* api = target->load())
@@ -211,6 +226,40 @@ private:
       return;
     finalizers_ = system_->spawn<caf::detached>(kube_finalizers, kube_finalizers_deps{env_, parts_.kube->finalizers(), parts_.kube->known()});
     secret_keeper_ = system_->spawn<caf::detached>(kube_secrets, kube_secrets_deps{env_, parts_.kube->secret_reader(), parts_.kube->secrets()});
+  }
+
+  /// Objects are followed, and with that all work begins, once this process leads.
+  void stand_for_election() {
+    const auto lease = parts_.kube->lease();
+    election_client_ = parts_.kube->open_election_client();
+    show_election({}, lease);
+    lease_keeper_deps deps;
+    deps.env = env_;
+    deps.client = election_client_;
+    deps.lease = lease;
+    deps.policy = election_policy(settings_);
+    deps.permit = parts_.kube->permit();
+    deps.leads = [this] {
+      leads_ = true;
+      if (auto spawned = spawn_watcher(); !spawned) {
+        log::error("system", "Repository objects cannot be watched", {{"err", describe(spawned.error())}});
+        hooks_.fatal(watcher_state::name);
+      }
+    };
+    deps.lost = [this, lease](const failure& why) {
+      if (hooks_.leadership_lost)
+        hooks_.leadership_lost(lease, why);
+    };
+    deps.changed = [this, lease](const election_view& view) { show_election(view, lease); };
+    log::info("system", "standing for election", {{"lease", to_string(lease)}, {"identity", deps.policy.identity}, {"server", parts_.kube->server()}});
+    lease_keeper_ = system_->spawn<caf::detached>(lease_keeper, std::move(deps));
+    is_essential(lease_keeper_, lease_keeper_state::name);
+  }
+
+  void show_election(const election_view& view, const object_key& lease) {
+    auto line = line_of(view, lease);
+    telemetry_->leading(!line.standby);
+    ready_.set_election(std::move(line.text), line.standby, line.sound);
   }
 
   void spawn_supervisor() {
@@ -415,8 +464,9 @@ private:
   }
   /// Ends an actor after what waits in its mailbox.
   template <class Handle>
-  void drain(caf::scoped_actor& self, Handle& handle, std::chrono::steady_clock::time_point deadline) {
+  void drain(caf::scoped_actor& self, Handle& handle, std::chrono::steady_clock::time_point deadline, const std::function<void()>& wake = [] {}) {
     self->send_exit(handle, caf::exit_reason::user_shutdown);
+    wake();
     await_end(self, handle, deadline);
   }
   template <class Handle>
@@ -435,6 +485,8 @@ private:
   readiness ready_{settings_.kubernetes ? "API server" : "object store"};
   std::string said_; ///< problem of the source
   std::shared_ptr<std::atomic<api::api_server*>> commit_target_ = std::make_shared<std::atomic<api::api_server*>>(nullptr);
+  std::shared_ptr<kube::api_client> election_client_;
+  std::atomic<bool> leads_{false}; ///< since a leader was to be elected, and was
   std::mutex watcher_mutex_;
   std::atomic<bool> stopping_{false};
   bool down_ = false;
@@ -452,6 +504,7 @@ private:
   supervisor_actor supervisor_;
   manifest_follower_actor follower_;
   watcher_actor watcher_;
+  lease_keeper_actor lease_keeper_; ///< null when nobody is to be elected
   std::shared_ptr<source::repository_source> source_; ///< the watcher's
   cell_ptr api_cell_;
   std::unique_ptr<api::api_server> api_;

@@ -16,6 +16,8 @@ namespace veranda {
 struct system_hooks {
   /// An actor that the process cannot live without ended unexpectedly. Called once, from any thread: the process should drain and exit 70.
   std::function<void(const std::string& kind)> fatal;
+  /// This process led and must not any more: it is to end at once, without bringing anything to an end. Called once, from any thread; should not return.
+  std::function<void(const object_key& lease, const failure& why)> leadership_lost;
 };
 
 /// The composition root: opens the stores, builds the tree of actors over the real adapters, and takes it down in order. Not thread safe; one per process.
@@ -32,6 +34,8 @@ public:
   virtual result<std::unique_ptr<store::object_store_reader>> open_objects() const = 0;
   virtual result<std::unique_ptr<store::package_cache_reader>> open_cache() const = 0;
   [[nodiscard]] virtual const cell_registry& cells() const = 0;
+  /// True when this process led, was not told to stop, and the time that it may lead is over: it is to end at once. Thread safe.
+  [[nodiscard]] virtual bool leadership_lapsed() const = 0;
   /// Re-reads certificates and the log level.
   virtual void reload(const config::settings& settings) = 0;
   /// Stops in order within the settings' deadline: intake, repositories, jobs, status, stores, API. Blocks. False when an actor did not end in time (it hangs in a

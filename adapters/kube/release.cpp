@@ -1,5 +1,6 @@
 #include "adapters/kube/release.hpp"
 
+#include "adapters/kube/lease_requests.hpp"
 #include "adapters/kube/object_decoder.hpp"
 #include "adapters/kube/repository_events.hpp"
 
@@ -10,11 +11,6 @@ namespace veranda::kube {
 namespace {
 
 constexpr std::uint32_t page = 500;
-
-const resource_type& leases() {
-  static const resource_type type{"coordination.k8s.io", "v1", "leases", "Lease"};
-  return type;
-}
 
 class releaser {
 public:

@@ -3,9 +3,10 @@ import base64
 import json
 import os
 import re
+import shutil
 
 from harness import faults
-from harness.daemon import KubeDaemon
+from harness.daemon import KubeDaemon, verandad
 from harness.fault_proxy import FaultProxy
 from harness.kube import CONFIG_API, CRDS, ROOT, KubeCase
 from harness.wait import wait_for
@@ -44,13 +45,13 @@ class Installation(KubeCase):
         self.git.publish("one", "v1")
         self.url = self.server().url + "/r.git"
 
-    def start(self, wait=True):
+    def start(self, *flags, wait=True):
         """The daemon with the token of the installed service account, as the kubelet would mount it; all that it asks goes through a proxy that writes it down."""
         account = self.cluster.in_cluster("verandad", SYSTEM)
         self.proxy = FaultProxy.before(self.cluster)
         self.addCleanup(self.proxy.close)
-        config = self.cluster.kubeconfig("verandad", {"tokenFile": str(account / "token")}, server=self.proxy.url)
-        daemon = KubeDaemon(config, self.data, *EVERY, wait=wait)
+        config = self.cluster.kubeconfig("verandad", {"tokenFile": str(account / "token")}, server=self.proxy.url, namespace=SYSTEM)
+        daemon = KubeDaemon(config, self.data, *EVERY, *flags, wait=wait)
         self.addCleanup(daemon.kill)
         return daemon
 
@@ -99,16 +100,56 @@ class Installation(KubeCase):
         self.assertEqual(json.loads(daemon.log().splitlines()[0])["level"], "info", daemon.log())
         self.assertEqual(daemon.stop(), 0)
 
-    def test_the_metrics_component_builds_on_it(self):
+    def build(self, *components):
+        """The documents of the installation with some components; the API server takes each of them."""
         overlay = self.folder / "overlay"
         overlay.mkdir()
-        base, metrics = (os.path.relpath(path, overlay) for path in (INSTALLATION, INSTALLATION / "metrics"))
-        (overlay / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{metrics}]\n")
-        built = self.cluster.kubectl("kustomize", overlay)
-        documents = built.split("\n---\n")
+        base, *others = (os.path.relpath(path, overlay) for path in (INSTALLATION, *(INSTALLATION / name for name in components)))
+        (overlay / "kustomization.yaml").write_text(json.dumps({"resources": [base], "components": others}))
+        documents = self.cluster.kubectl("kustomize", overlay).split("\n---\n")
         for document in documents:
             if "\nkind: ServiceMonitor\n" not in "\n" + document:
                 self.cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=document)
+        return documents
+
+    def test_the_replicas_component_builds_on_it_with_metrics_or_without(self):
+        for components in (("replicas",), ("replicas", "metrics")):
+            with self.subTest(components=components):
+                documents = self.build(*components)
+                shutil.rmtree(self.folder / "overlay")
+                kinds = [re.search(r"(?m)^kind: (.*)$", document).group(1) for document in documents]
+                self.assertEqual({kinds.count(kind) for kind in ("StatefulSet", "PodDisruptionBudget", "Role", "RoleBinding")}, {1})
+                self.assertEqual({kind for kind in kinds if kind in ("Deployment", "PersistentVolumeClaim")}, set())
+                made = json.loads(self.cluster.kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", input=documents[kinds.index("StatefulSet")]))["spec"]
+                container = made["template"]["spec"]["containers"][0]
+                self.assertEqual((made["replicas"], made["podManagementPolicy"], container["env"]), (2, "Parallel", [{"name": "VERANDAD_LEADER_ELECT", "value": "true"}]))
+                self.assertEqual([claim["metadata"]["name"] for claim in made["volumeClaimTemplates"]], ["data"])
+                self.assertEqual([v["name"] for v in made["template"]["spec"].get("volumes", [])], ["tls"] if "metrics" in components else [])
+                # The claims' volumes, as the controller adds them.
+                spec = made["template"]["spec"] | {"volumes": [*made["template"]["spec"].get("volumes", []), {"name": "data", "emptyDir": {}}]}
+                self.cluster.expect("POST", f"/api/v1/namespaces/{SYSTEM}/pods?dryRun=All", {"metadata": {"generateName": "verandad-", **made["template"]["metadata"]}, "spec": spec})
+        # The variable is one that the daemon knows.
+        done = verandad("--kubernetes", "--once", "--data-dir", self.data, VERANDAD_LEADER_ELECT="true")
+        self.assertEqual((done.returncode, "VERANDAD_LEADER_ELECT: has no meaning with once" in done.stderr), (2, True), done.stderr)
+
+    def test_every_right_of_a_replica_is_enough_and_used(self):
+        for document in self.build("replicas"):
+            if re.search(r"(?m)^kind: Role(Binding)?$", document):
+                self.cluster.kubectl("apply", "-f", "-", input=document)
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{SYSTEM}/roles/verandad-leader"
+        granted = {(group, resource, verb) for rule in self.cluster.expect("GET", path)["rules"]
+                   for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+        daemon = self.start("--leader-elect")
+        self.apply("r")
+        wait_for(lambda: self.ready("r"), "Ready", 120)
+        self.assertEqual(daemon.stop(), 0)
+        lease = self.cluster.expect("GET", f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/veranda")
+        self.assertEqual(lease["spec"]["holderIdentity"], "")
+        self.assertEqual([r for r in self.proxy.requests() if r.status in (401, 403)], [], daemon.log()[-3000:])
+        self.assertEqual({used(r) for r in self.proxy.requests(path="coordination.k8s.io")}, granted)
+
+    def test_the_metrics_component_builds_on_it(self):
+        documents = self.build("metrics")
         deployment = next(d for d in documents if "\nkind: Deployment\n" in d)
         self.assertNotIn("curl", deployment)
         self.assertEqual(deployment.count("scheme: HTTPS"), 3)

@@ -370,6 +370,59 @@ BOOST_AUTO_TEST_CASE(cancelled_and_abandoned) {
   BOOST_TEST((watch->why()->code == ec::shutting_down));
 }
 
+BOOST_AUTO_TEST_CASE(nothing_is_written_without_leave) {
+  std::atomic<bool> answering{false};
+  stream_server server{[&](const std::string& request, peer& p) {
+    if (request.starts_with("GET") || answering) {
+      p.send(stream_server::reply("200 OK", list_body));
+      return;
+    }
+    p.wait_until_gone();
+    p.close_after();
+  }};
+  std::atomic<bool> leave{false};
+  client_limits limits;
+  limits.may_write = [&] { return leave.load(); };
+  const auto client = open(server.url(), limits);
+  const auto a_write = [] { return merge_patch_request(repositories(), {"blue", "a"}, {}, "{}"); };
+  const auto refused = call(*client, a_write());
+  BOOST_REQUIRE(!refused.ok());
+  BOOST_TEST((refused.error().code == ec::shutting_down));
+  BOOST_TEST(server.requests().empty());
+  BOOST_TEST(body(*client, a_list()).ok()); // reading needs none
+  // It is taken away while a write waits for its answer.
+  leave = true;
+  std::optional<result<api_answer>> ended;
+  client->start(a_write(), [&](result<api_answer> got) { ended = std::move(got); });
+  drive(*client, [&] { return server.requests().size() == 2; });
+  leave = false;
+  drive(*client, [&] { return ended.has_value(); });
+  BOOST_TEST((ended->error().code == ec::shutting_down));
+  leave = answering = true;
+  BOOST_TEST(body(*client, a_write()).ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_call_that_was_given_up_takes_its_connection_along) {
+  std::atomic<int> asked{0};
+  stream_server server{[&](const std::string&, peer& p) {
+    if (++asked > 1) {
+      p.send(stream_server::reply("200 OK", list_body));
+      return;
+    }
+    p.wait_until_gone();
+    p.close_after();
+  }};
+  client_limits limits;
+  limits.one_call_per_connection = true;
+  const auto client = open(server.url(), limits);
+  auto hanging = a_list();
+  hanging.timeout = 100ms;
+  BOOST_TEST((call(*client, hanging).error().code == ec::timed_out));
+  BOOST_TEST(body(*client, a_list()).ok());
+  BOOST_TEST(body(*client, a_list()).ok());
+  BOOST_TEST(server.connections() == 2U); // and one that is well is kept
+}
+
 BOOST_AUTO_TEST_CASE(wake_ends_a_slice) {
   stream_server server{[](const std::string&, peer& p) { p.wait_until_gone(); }};
   const auto client = open(server.url());

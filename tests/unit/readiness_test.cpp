@@ -1,5 +1,6 @@
 // links: veranda_system
 #define BOOST_TEST_MODULE readiness
+#include "actors/system/election.hpp"
 #include "actors/system/readiness.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -79,4 +80,30 @@ BOOST_AUTO_TEST_CASE(who_stands_by_is_ready_while_it_can_take_over) {
   r.first_list_applied();
   r.set_election("this process leads, but the API server does not answer", false, false);
   expect(r, true, "[+]settings ok\n[+]API server ok\n[+]package cache ok\n[!]leader election: this process leads, but the API server does not answer\n[+]repositories ok\n");
+}
+
+BOOST_AUTO_TEST_CASE(an_election_is_told_in_one_line) {
+  using logic::elector_role;
+  const object_key lease{"house", "veranda"};
+  const failure denied{ec::auth_rejected, "the API server forbids this", {}, {}, {}};
+  BOOST_TEST((line_of({}, lease) == election_line{"standby; the Lease has not been read yet", true, false}));
+  BOOST_TEST((line_of({elector_role::standby, true, "a", {}}, lease) == election_line{"standby; a leads", true, true}));
+  BOOST_TEST((line_of({elector_role::standby, true, "", {}}, lease) == election_line{"standby; nobody leads", true, true}));
+  BOOST_TEST((line_of({elector_role::leader, true, "a", {}}, lease) == election_line{"this process leads", false, true}));
+  const auto standby = line_of({elector_role::standby, true, "a", denied}, lease);
+  BOOST_TEST((standby.standby && !standby.sound));
+  BOOST_TEST(standby.text.ends_with("; grant get, create and update on leases.coordination.k8s.io in namespace house"));
+  const auto leader = line_of({elector_role::leader, true, "a", failure{ec::timed_out, "no answer", {}, {}, {}}}, lease);
+  BOOST_TEST((!leader.standby && !leader.sound));
+  BOOST_TEST(leader.text.starts_with("this process leads, but its Lease cannot be renewed: "));
+}
+
+BOOST_AUTO_TEST_CASE(a_candidate_is_like_no_other) {
+  const auto one = election_policy({}), other = election_policy({});
+  BOOST_TEST(one.identity != other.identity);
+  const auto cut = one.identity.rfind('_');
+  BOOST_REQUIRE(cut != std::string::npos);
+  BOOST_TEST(one.identity.size() - cut == 37U);
+  BOOST_TEST(one.identity[cut + 15] == '4');
+  BOOST_TEST((one.lease_duration == std::chrono::seconds{15} && one.renew_deadline == std::chrono::seconds{10} && one.retry_period == std::chrono::seconds{2}));
 }

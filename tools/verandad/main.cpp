@@ -17,6 +17,7 @@ namespace {
 
 constexpr int exit_settings = 2;
 constexpr int exit_in_use = 3;
+constexpr int exit_not_leading = 75; ///< this process led, and can no longer be sure of it (sysexits' EX_TEMPFAIL: begin again)
 constexpr int exit_fatal = 70; ///< an actor the process cannot live without has ended (sysexits' EX_SOFTWARE)
 
 /// Blocks the signals that end or reload the process, so that every thread made later leaves them to `main`.
@@ -31,6 +32,18 @@ sigset_t block_signals() {
 }
 
 std::atomic<bool> fatal_death{false};
+
+/// Whoever leads next may begin at any moment, so nothing is brought to an end in order: one line, and out. The line must not hold that up, whoever reads it.
+[[noreturn]] void stop_leading(const std::string& lease, const std::string& why) {
+  static std::atomic<bool> begun{false};
+  while (begun.exchange(true)) // another thread is at it
+    pause();
+  std::signal(SIGALRM, [](int) { _exit(exit_not_leading); });
+  alarm(1);
+  veranda::log::error("verandad", "this process leads no more and ends at once", {{"lease", lease}, {"err", why}});
+  veranda::log::stop();
+  _exit(exit_not_leading);
+}
 
 /// Waits for a signal, at most `slice`; 0 when none came.
 int wait_for_signal(const sigset_t& set, std::chrono::milliseconds slice) {
@@ -74,6 +87,8 @@ int serve(veranda::running_system& system, const veranda::config::settings& sett
     const int s = wait_for_signal(signals, std::chrono::milliseconds{500});
     if (fatal_death)
       return exit_fatal;
+    if (system.leadership_lapsed()) // and whoever should have noticed did not
+      stop_leading(settings.lease_name, "it was not renewed in time");
     if (s == SIGHUP) {
       auto again = veranda::config::parse(arguments, environment);
       if (again.problems.empty())
@@ -122,7 +137,8 @@ int main(int argc, char** argv) {
     auto started = veranda::start_system(settings, {[](const std::string& kind) {
                                            veranda::log::error("verandad", "an actor that the process cannot live without has ended", {{"actor", kind}});
                                            fatal_death = true;
-                                         }});
+                                         },
+                                         [](const veranda::object_key& lease, const veranda::failure& why) { stop_leading(to_string(lease), why.what); }});
     if (!started) {
       std::cerr << "verandad: " << veranda::describe(started.error()) << "\n";
       code = exit_code_of(started.error());

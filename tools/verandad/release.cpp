@@ -25,7 +25,7 @@ int run_release(const config::settings& settings) {
   options.namespaces = settings.namespaces;
   options.label_selector = settings.label_selector;
   options.finalizer = std::string{api_names::repository_finalizer};
-  options.lease = {settings.lease_namespace.empty() ? config->ns : settings.lease_namespace, "veranda"};
+  options.lease = {settings.lease_namespace.empty() ? config->ns : settings.lease_namespace, settings.lease_name};
   const auto sums = kube::release_all(*client, options, [](const std::string& line) { std::cout << line << std::endl; });
   std::cout << sums.released << " released, " << sums.failed << " failed\n";
   return sums.failed > 0 ? 1 : 0;
