@@ -1,6 +1,8 @@
 """git-http-backend behind nginx: http or https (with a private CA), with or without basic authentication."""
+import contextlib
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 
@@ -113,11 +115,12 @@ class GitServer:
         return [line for line in lines if '"GET /mark-' not in line]
 
     def close(self):
-        for process in (self.nginx, self.cgi):
-            process.terminate()
+        for process in (self.nginx, self.cgi):  # each with its children: fcgiwrap leaves its own alone
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
         for process in (self.nginx, self.cgi):
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
