@@ -11,7 +11,7 @@ namespace veranda::secrets {
 
 /// The Secret with the CA bundle of a namespace.
 [[nodiscard]] object_key ca_bundle_secret(const std::string& ns);
-/// Adds user and password, or the token, and `ca.crt` when it is there. Refused when `veranda.dev/hosts` does not name `host`.
+/// Adds what `read_keys` takes, and `ca.crt` when it is there. Refused when `veranda.dev/hosts` does not name `host`.
 result<void> read_credentials(const object_key& secret, const source::secret_bytes& bytes, const std::string& host, credentials& out);
 /// Takes `ca.crt` when the Secret has one.
 result<void> read_ca_bundle(const object_key& secret, const source::secret_bytes& bytes, credentials& out);

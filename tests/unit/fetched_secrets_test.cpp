@@ -58,8 +58,10 @@ BOOST_AUTO_TEST_CASE(answers_without_waiting) {
 BOOST_AUTO_TEST_CASE(what_is_wrong_with_a_secret_is_named) {
   const std::vector<std::pair<std::string, std::string>> table{
     {answer("kubernetes.io/basic-auth", R"({"username":"dQ=="})"), "data.password"},
-    {answer("Opaque", R"({"password":"cA=="})"), "data.bearerToken"},
-    {answer("kubernetes.io/tls", "{}"), "type"},
+    {answer("Opaque", R"({"password":"cA=="})"), "data.username"},
+    {answer("Opaque", "{}"), "data.bearerToken"},
+    {answer("kubernetes.io/tls", "{}"), "data.tls.crt"},
+    {answer("kubernetes.io/dockercfg", "{}"), "type"},
     {answer("Opaque", R"({"bearerToken":""})"), "data.bearerToken"},
     {answer("Opaque", R"({"bearerToken":"%%%"})"), "data.bearerToken"},
     {answer("Opaque", R"({"bearerToken":"dG9r"})", "7", R"({"veranda.dev/hosts":"other.example"})"), "metadata.annotations"},
@@ -156,6 +158,11 @@ BOOST_AUTO_TEST_CASE(only_what_is_used_is_kept) {
   BOOST_REQUIRE(read);
   BOOST_TEST(read->bytes.data.size() == 1U);
   BOOST_TEST(read->bytes.annotations.size() == 1U);
+  const auto more = read_fetched(answer("Opaque", R"({"tls.crt":"eA==","tls.key":"eA==","proxy":"eA==","proxyUsername":"eA==","proxyPassword":"eA==","identity":"eA==","y":"eA=="})"), key);
+  BOOST_REQUIRE(more);
+  BOOST_TEST(more->bytes.data.size() == 6U);
+  BOOST_TEST(more->bytes.data.at("tls.key") == "x");
+  BOOST_TEST(more->bytes.data.at("identity") == "", "an ssh key is recognised, not kept");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
