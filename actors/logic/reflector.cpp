@@ -1,5 +1,7 @@
 #include "actors/logic/reflector.hpp"
 
+#include "actors/logic/resource_version.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -8,14 +10,6 @@ namespace veranda::logic {
 namespace {
 
 constexpr std::size_t max_graves = 1'024;
-
-/// Whether `a` is an older version than `b`. Only for two versions of one object on one server, and only when both are plain numbers; else it is not known.
-bool known_older(const std::string& a, const std::string& b) {
-  const auto number = [](const std::string& text) {
-    return !text.empty() && text.front() != '0' && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-  };
-  return number(a) && number(b) && (a.size() != b.size() ? a.size() < b.size() : a < b);
-}
 
 } // namespace
 

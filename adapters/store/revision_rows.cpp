@@ -98,7 +98,7 @@ const std::string select_revision =
     "SELECT r.position, r.event, r.ns, coalesce(r.repository_name, p.name, ''), coalesce(r.deployment, p.deployment, 0), r.name, r.path, r.package, "
     "r.revision, r.workspace, r.uid, r.lifecycle, r.latest, r.from_branch, r.ref, "
     "CASE WHEN r.from_branch AND p.branch_commit IS NOT NULL THEN p.branch_commit ELSE r.commit_id END, "
-    "r.tree, r.lock_repo, r.lock_directory, r.lock_ref, r.lock_commit, r.published_by, r.published_at, r.task, r.kptfile, r.created "
+    "r.tree, r.lock_repo, r.lock_directory, r.lock_ref, r.lock_commit, r.published_by, r.published_at, r.task, r.kptfile, r.created, coalesce(p.uid, '') "
     "FROM revisions r LEFT JOIN repositories p ON p.id = r.repository ";
 
 feed_entry read_revision(const sqlite::query& q) {
@@ -140,6 +140,8 @@ feed_entry read_revision(const sqlite::query& q) {
   object.created = to_wall_time(q.integer(c));
   return entry;
 }
+
+std::string repository_uid(const sqlite::query& q) { return q.text(26); } // the last column
 
 std::int64_t insert_revision(sqlite::connection& db, std::int64_t repository, const std::string& ns, const package_revision& r, const sha256_digest& digest,
                              feed_event event, wall_time created) {

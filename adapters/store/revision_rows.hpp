@@ -19,6 +19,8 @@ template <std::size_t N>
 /// `SELECT` of everything `read_revision` needs, up to and without `WHERE`. The row is `r`, its repository (if current) `p`.
 extern const std::string select_revision;
 [[nodiscard]] feed_entry read_revision(const sqlite::query& q);
+/// Of such a row: uid of the Repository object; empty when the state is not the current one of its name.
+[[nodiscard]] std::string repository_uid(const sqlite::query& q);
 
 /// Inserts the current state of a name; answers its position.
 std::int64_t insert_revision(sqlite::connection& db, std::int64_t repository, const std::string& ns, const package_revision& r, const sha256_digest& digest,
