@@ -125,6 +125,14 @@ metric_set::metric_set()
       feed_position{registry, {"veranda_cache_feed_position", level, "Last revision of the change feed."}, no_labels},
       status_writes{registry, {"veranda_status_writes_total", rising, "Writes of Repository status.", {"result"}}, one_label({"success", "failure"})},
 
+      package_revs{registry,
+                   {"veranda_package_revs", level, "PackageRev objects: wanted by the cache, present in the API server, pending a write, and failing of those.", {"state"}},
+                   one_label({"desired", "present", "pending", "failing"})},
+      package_revs_lag{registry, {"veranda_package_revs_lag_seconds", level, "For how long some PackageRev object has waited for a write; 0 when none does."}, no_labels},
+      package_rev_writes{registry,
+                         {"veranda_package_rev_requests_total", rising, "Requests about single PackageRev objects.", {"operation", "result"}},
+                         all_combinations({{"create", "patch", "release", "remove", "read"}, {"success", "failure"}})},
+
       actors{registry, {"veranda_actors", level, "Actors alive.", {"kind"}}},
       actors_stuck{registry, {"veranda_actors_stuck", level, "Actors whose current handler runs longer than it should.", {"kind"}}},
       actor_messages{registry, {"veranda_actor_messages_total", rising, "Messages handled.", {"kind", "type"}}},

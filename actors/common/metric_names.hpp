@@ -72,6 +72,11 @@ struct metric_set {
   gauges feed_position;
   counters status_writes;
 
+  // PackageRev objects, with --cache=cr
+  gauges package_revs;
+  gauges package_revs_lag;
+  counters package_rev_writes;
+
   // Actors, summed over the cells of a kind
   collected_family actors;
   collected_family actors_stuck;

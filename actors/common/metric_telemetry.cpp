@@ -135,6 +135,16 @@ void metric_telemetry::feed_position(std::int64_t position) { metrics_.feed_posi
 
 void metric_telemetry::status_written(bool ok) { metrics_.status_writes.at({result_label(ok)}).add(); }
 
+void metric_telemetry::package_revs(const package_rev_counts& counts) {
+  metrics_.package_revs.at({"desired"}).set(static_cast<double>(counts.desired));
+  metrics_.package_revs.at({"present"}).set(static_cast<double>(counts.present));
+  metrics_.package_revs.at({"pending"}).set(static_cast<double>(counts.pending));
+  metrics_.package_revs.at({"failing"}).set(static_cast<double>(counts.failing));
+  metrics_.package_revs_lag.get().set(std::chrono::duration<double>(counts.lag).count());
+}
+
+void metric_telemetry::package_rev_requested(const char* operation, const failure* why) { metrics_.package_rev_writes.at({operation, result_label(why == nullptr)}).add(); }
+
 void metric_telemetry::actor_restarted(const char* kind) { cells_->count_restart(kind); }
 
 std::string metric_telemetry::render(wall_time now) {

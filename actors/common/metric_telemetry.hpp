@@ -2,6 +2,7 @@
 
 #include "actors/common/cells.hpp"
 #include "actors/common/metric_names.hpp"
+#include "actors/common/package_rev_telemetry.hpp"
 #include "actors/common/telemetry.hpp"
 
 #include <map>
@@ -11,7 +12,7 @@ namespace veranda {
 
 /// Turns what actors report into metric families, and writes them for Prometheus. Counters and histograms are atomics; one short mutex guards
 /// what is known of each repository.
-class metric_telemetry final : public telemetry {
+class metric_telemetry final : public telemetry, public package_rev_telemetry {
 public:
   struct options {
     std::string version;
@@ -48,6 +49,8 @@ public:
   void contents_stored(std::size_t rows, std::size_t bytes) override;
   void feed_position(std::int64_t position) override;
   void status_written(bool ok) override;
+  void package_revs(const package_rev_counts& counts) override;
+  void package_rev_requested(const char* operation, const failure* why) override;
   void actor_restarted(const char* kind) override;
 
 private:

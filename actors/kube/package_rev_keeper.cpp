@@ -1,0 +1,323 @@
+#include "actors/kube/package_rev_keeper.hpp"
+
+#include "actors/common/guard.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace veranda {
+
+namespace {
+
+using self_ptr = package_rev_keeper_actor::stateful_pointer<package_rev_keeper_state>;
+using logic::package_rev_call;
+using logic::package_rev_order;
+using told = logic::reflector_event;
+
+constexpr const char* kind = package_rev_keeper_state::name;
+constexpr std::size_t feed_entries = 1'000; ///< of one slice
+constexpr std::size_t max_events = 1'000;
+constexpr logic::backoff_policy cache_backoff{.initial = std::chrono::seconds{1}, .max = std::chrono::seconds{30}};
+
+double draw(package_rev_keeper_state& st) { return std::uniform_real_distribution<double>{0.0, 1.0}(st.rng); }
+
+// -- the cache
+
+void read_cache(self_ptr self) {
+  auto& st = self->state;
+  const auto now = self->clock().now();
+  st.cache_read = false;
+  if (st.cache_due && *st.cache_due > now)
+    return;
+  const auto loads = st.feed->loads();
+  auto more = st.feed->step(*st.machine, now, feed_entries);
+  if (st.feed->loads() != loads)
+    log::info(kind, "read all package revisions", {{"count", std::to_string(st.machine->count().desired)}, {"position", std::to_string(st.feed->position())}});
+  if (more) {
+    st.cache_failures = 0;
+    st.cache_due.reset();
+    st.cache_read = !*more;
+    return;
+  }
+  st.cell->set_last_error(describe(more.error()));
+  if (st.cache_failures == 0)
+    log::warn(kind, "the package cache cannot be read; trying again", {{"err", describe(more.error())}});
+  st.cache_due = now + logic::next_delay(cache_backoff, st.cache_failures++, draw(st));
+}
+
+// -- the objects
+
+/// Why objects cannot be followed, and what to do about it.
+std::string explain(const failure& why) {
+  auto text = describe(why);
+  if (why.code == ec::auth_rejected)
+    text += "; grant list and watch on " + kube::package_revs().name();
+  else if (why.code == ec::not_found)
+    text += "; install its CRD";
+  return text;
+}
+
+void report(package_rev_keeper_state& st) {
+  std::string text;
+  for (const auto& f : st.followers)
+    if (const auto& problem = f->state().problem(); problem && text.empty())
+      text = explain(*problem);
+  if (text.empty() && st.deps.client->credential_problem())
+    text = explain(*st.deps.client->credential_problem());
+  const bool synced = std::ranges::all_of(st.followers, [](const auto& f) { return f->state().synced(); });
+  if (st.said == text || (text.empty() && !synced))
+    return;
+  const bool first = !st.said;
+  st.said = text;
+  if (text.empty() && !first)
+    log::info(kind, "PackageRev objects are followed again");
+  else if (!text.empty())
+    log::warn(kind, "PackageRev objects cannot be followed; trying again", {{"err", text}});
+  if (st.deps.problem)
+    st.deps.problem(text);
+}
+
+void follow(self_ptr self) {
+  auto& st = self->state;
+  const auto now = self->clock().now();
+  for (auto& f : st.followers) {
+    f->step(now, max_events);
+    for (const auto& event : f->take_events()) {
+      if (event.type == told::kind::deleted)
+        st.machine->gone(event.object.key, event.object.uid, now);
+      else if (event.type == told::kind::applied && std::ranges::all_of(st.followers, [](const auto& other) { return other->state().synced(); }))
+        st.machine->listed(now);
+      else if (event.type == told::kind::added || event.type == told::kind::modified)
+        st.machine->seen(event.object.key, kube::view_of(event.object), now);
+    }
+  }
+  report(st);
+}
+
+/// An API server without the definition has no objects.
+bool undefined(const package_rev_keeper_state& st) {
+  return std::ranges::all_of(st.followers, [](const auto& f) { return !f->state().synced() && f->state().problem() && f->state().problem()->code == ec::not_found; });
+}
+
+// -- requests
+
+void say_failed(package_rev_keeper_state& st, const package_rev_order& order, const failure& why) {
+  st.cell->set_last_error(describe(why));
+  log::warn(kind, "a PackageRev object cannot be kept in step; trying again, also with others that fail so",
+            {{"operation", to_string(order.call)}, {"key", to_string(order.key)}, {"err", describe(why)}});
+}
+
+void count(package_rev_keeper_state& st, const package_rev_order& order, const failure* why) {
+  ++(order.call == package_rev_call::read ? st.reads : st.written);
+  if (st.deps.telemetry)
+    st.deps.telemetry->package_rev_requested(to_string(order.call), why);
+}
+
+void fail(self_ptr self, const package_rev_order& order, const failure& why) {
+  auto& st = self->state;
+  if (st.machine->failed(order.key, why, self->clock().now(), draw(st)))
+    say_failed(st, order, why);
+}
+
+/// Tells the machine what a request was answered with.
+void take_answer(self_ptr self, const package_rev_order& order, const kube::api_request& request, result<kube::api_answer> answer) {
+  auto& st = self->state;
+  const auto now = self->clock().now();
+  if (answer && order.call == package_rev_call::create && kube::already_exists(*answer)) {
+    count(st, order, nullptr);
+    return st.machine->exists(order.key, now);
+  }
+  const int status = answer ? answer->status : 0;
+  auto body = answer ? kube::body_of(std::move(*answer), request) : result<std::string>{answer.error()};
+  if (!body && body.error().code == ec::not_found && status == 404 && order.call != package_rev_call::create) {
+    count(st, order, nullptr);
+    return st.machine->ended(order.key, now);
+  }
+  auto object = body ? st.decoder->object(std::move(*body)) : result<api_object>{body.error()};
+  count(st, order, body ? nullptr : &body.error());
+  if (object)
+    return st.machine->answered(order.key, kube::view_of(*object), now);
+  if (body && order.call == package_rev_call::remove && object.error().code == ec::unsupported) // a Status: it is gone
+    return st.machine->ended(order.key, now);
+  fail(self, order, object.error());
+}
+
+/// The request that carries out an order.
+result<kube::api_request> request_for(package_rev_keeper_state& st, const package_rev_order& order) {
+  switch (order.call) {
+    case package_rev_call::read: return kube::get_request(kube::package_revs(), order.key);
+    case package_rev_call::release: return kube::release_package_rev(order);
+    case package_rev_call::remove: return kube::remove_package_rev(order);
+    default: break;
+  }
+  auto part = st.feed->part(order.key);
+  if (!part)
+    return part.error();
+  if (!*part)
+    return failure{ec::cancelled, "its revision has left the cache meanwhile", to_string(order.key), {}, {}};
+  return order.call == package_rev_call::create ? kube::create_package_rev(order.key, **part) : kube::patch_package_rev(order, **part);
+}
+
+void start_requests(self_ptr self) {
+  auto& st = self->state;
+  if (!st.cache_read) // what is wanted may be the past
+    return;
+  for (const auto& order : st.machine->start(self->clock().now())) {
+    auto request = request_for(st, order);
+    if (!request) {
+      fail(self, order, request.error());
+      continue;
+    }
+    st.deps.client->start(*request, [self, order, request = *request, alive = std::weak_ptr{st.alive}](result<kube::api_answer> answer) {
+      if (!alive.expired())
+        take_answer(self, order, request, std::move(answer));
+    });
+  }
+}
+
+// -- who waits
+
+void answer_waiting(package_rev_keeper_state& st) {
+  if (!st.cache_read)
+    return;
+  const bool none = undefined(st);
+  std::erase_if(st.expulsions, [&](auto& e) {
+    if (!none && !st.machine->take_expelled(e.repository))
+      return false;
+    e.promise.deliver(true);
+    return true;
+  });
+  // What is still pending with nothing under way has to wait.
+  if (none || (st.machine->ready() ? st.machine->in_flight() == 0 : !st.said.value_or("").empty()))
+    for (auto& promise : std::exchange(st.waiting, {}))
+      promise.deliver(st.machine->ready() && st.machine->count().pending == 0);
+}
+
+// -- what is seen of it
+
+std::string state_of(const package_rev_keeper_state& st, const package_rev_counts& counts) {
+  if (!st.said.value_or("").empty() || st.cache_due)
+    return "backing off";
+  if (!st.machine->ready())
+    return "listing";
+  return counts.pending > 0 ? "writing" : "in step";
+}
+
+void show(self_ptr self) {
+  auto& st = self->state;
+  const auto now = self->clock().now();
+  const auto& c = st.machine->count();
+  if (c.pending == 0 && st.machine->ready())
+    st.behind_since.reset();
+  else if (!st.behind_since)
+    st.behind_since = now;
+  const package_rev_counts counts{c.desired, c.present, c.pending, c.failing, st.behind_since ? now - *st.behind_since : std::chrono::nanoseconds{0}};
+  if (st.shown == counts)
+    return;
+  st.shown = counts;
+  if (st.deps.telemetry)
+    st.deps.telemetry->package_revs(counts);
+  st.cell->set_state(state_of(st, counts));
+  st.cell->set_in_flight(static_cast<std::uint32_t>(st.machine->in_flight()));
+  const auto detail = [&](const char* name, auto value) { st.cell->set_detail(name, std::to_string(value)); };
+  detail("desired", c.desired);
+  detail("present", c.present);
+  detail("pending", c.pending);
+  detail("failing", c.failing);
+  detail("strays", c.strays);
+  detail("lag_seconds", std::chrono::duration_cast<std::chrono::seconds>(counts.lag).count());
+  detail("feed_position", st.feed->position());
+  detail("writes", st.written);
+  detail("reads", st.reads);
+}
+
+/// How long there is nothing to do unless something comes.
+std::chrono::milliseconds idle_time(self_ptr self) {
+  auto& st = self->state;
+  const auto now = self->clock().now();
+  auto out = st.deps.slice;
+  const auto until = [&](std::optional<package_rev_keeper_state::time> due) {
+    if (due && *due > now)
+      out = std::min(out, std::chrono::duration_cast<std::chrono::milliseconds>(*due - now) + std::chrono::milliseconds{1});
+  };
+  if (st.machine->ready())
+    until(st.machine->due());
+  for (const auto& f : st.followers)
+    until(f->due());
+  return st.cache_read || st.cache_due ? out : std::chrono::milliseconds{1};
+}
+
+void drive(self_ptr self) {
+  auto& st = self->state;
+  {
+    const handling h{*st.cell, "continue_transfers", self->mailbox().size()};
+    read_cache(self);
+    follow(self);
+    start_requests(self);
+    answer_waiting(st);
+    show(self);
+  }
+  st.deps.client->run_for(idle_time(self)); // mostly waiting, so it does not count as work
+  if (st.deps.rest.count() > 0)
+    self->delayed_send(self, st.deps.rest, msg::continue_transfers{});
+  else
+    self->send(self, msg::continue_transfers{});
+}
+
+void prepare(package_rev_keeper_state& st, package_rev_keeper_deps deps) {
+  st.deps = std::move(deps);
+  st.cell = st.deps.env.cells->add(kind, "");
+  st.cell->set_state("listing");
+  st.cell->set_stuck_after(std::chrono::minutes{1}); // the whole cache is read in one go
+  st.rng.seed(st.deps.env.seed ^ std::hash<std::string_view>{}(kind));
+  st.machine = std::make_unique<logic::package_rev_machine>(st.deps.policy);
+  st.feed = std::make_unique<package_rev_feed>(st.deps.open_cache, st.deps.owner);
+  st.decoder = std::make_unique<kube::object_decoder>(kube::package_revs().kind, kube::package_revs().api_version());
+  std::set<std::string> scopes{st.deps.namespaces.begin(), st.deps.namespaces.end()};
+  if (scopes.empty())
+    scopes.insert("");
+  for (const auto& ns : scopes)
+    st.followers.push_back(std::make_unique<kube::collection_follower>(*st.deps.client, kube::package_revs(), kube::api_scope{ns, std::string{kube::package_rev_repository_label}, {}},
+                                                                       st.deps.following, st.rng()));
+}
+
+} // namespace
+
+package_rev_keeper_state::~package_rev_keeper_state() {
+  alive.reset(); // no callback sees what is going away
+  followers.clear();
+}
+
+package_rev_keeper_actor::behavior_type package_rev_keeper(self_ptr self, package_rev_keeper_deps deps) {
+  install_default_handlers(self, kind);
+  prepare(self->state, std::move(deps));
+  self->send(self, msg::continue_transfers{});
+  return {
+    [self](const msg::expel_package_revs& m) -> caf::result<bool> {
+      auto& st = self->state;
+      const handling h{*st.cell, "expel_package_revs", self->mailbox().size()};
+      auto promise = self->make_response_promise<bool>();
+      st.machine->expel(m.repository, self->clock().now());
+      for (auto& e : st.expulsions)
+        if (e.repository == m.repository) { // whoever asked has given up
+          e.promise.deliver(false);
+          e.promise = promise;
+          return promise;
+        }
+      st.expulsions.push_back({m.repository, promise});
+      return promise;
+    },
+    [self](const msg::await_package_revs&) -> caf::result<bool> {
+      const handling h{*self->state.cell, "await_package_revs", self->mailbox().size()};
+      auto promise = self->make_response_promise<bool>();
+      self->state.waiting.push_back(promise);
+      return promise;
+    },
+    [self](const msg::continue_transfers&) { drive(self); },
+  };
+}
+
+} // namespace veranda
