@@ -29,7 +29,31 @@ bool mirror_is_settled(const supervisor_state& st, const supervisor_state::relea
   return at == st.remotes.end() || !at->second.members.empty();
 }
 
+void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_state::release& r);
+
+/// Objects that its end would leave behind go before it.
+void ask_to_expel(supervisor_pointer self, const std::string& uid, supervisor_state::release& r) {
+  r.asked = true;
+  const auto again = [self, uid](bool gone) {
+    const auto at = self->state.releases.find(uid);
+    if (at == self->state.releases.end())
+      return;
+    at->second.asked = false;
+    at->second.objects_gone = gone;
+    if (gone)
+      ask_to_release(self, uid, at->second);
+    else
+      self->delayed_send(self, self->state.deps.release_retry, msg::release_due{uid});
+  };
+  self->request(self->state.deps.package_revs, self->state.deps.store_timeout, msg::expel_package_revs{r.key})
+    .then(again, [again](caf::error&) { again(false); });
+}
+
 void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_state::release& r) {
+  if (self->state.deps.package_revs && !r.objects_gone) {
+    ask_to_expel(self, uid, r);
+    return;
+  }
   r.asked = true;
   self->request(self->state.deps.finalizers, self->state.deps.store_timeout, msg::release_object{r.key, uid})
     .then([self, uid](bool) { drop(self->state, uid); },

@@ -2,6 +2,7 @@
 
 #include "actors/remote/remote.hpp"
 #include "actors/repository/repository.hpp"
+#include "messages/package_revs.hpp"
 
 #include <map>
 #include <set>
@@ -16,6 +17,7 @@ struct supervisor_deps {
   cache_writer_actor cache;
   worker_pool_actor pool;
   finalizer_keeper_actor finalizers; ///< null: objects are not held, and gone when their source says so
+  package_rev_keeper_actor package_revs; ///< null: there are no PackageRev objects
   std::filesystem::path mirrors;
   /// Canonical form of a URL, or the rule it breaks.
   std::function<result<std::string>(const std::string& url)> canonical_url;
@@ -57,6 +59,7 @@ struct supervisor_state {
     object_key key;
     std::optional<remote_identity> remote; ///< that it used
     bool rows_gone = false;
+    bool objects_gone = false; ///< its PackageRev objects
     bool patient = true; ///< waits for its mirror's end
     bool asked = false;
     bool marked = false; ///< it was seen being deleted, and waits for us

@@ -35,6 +35,18 @@ kubernetes::kubernetes(const config::settings& settings, kube::client_config con
   secrets::fetched_options options;
   options.ca_bundles = settings_.namespace_ca_bundle;
   secrets_ = std::make_shared<secrets::fetched_secrets>(options);
+  if (settings_.cache == config::cache_kind::cr)
+    package_revs_ = open_client();
+}
+
+package_rev_keeper_deps kubernetes::package_rev_deps(const runtime_env& env) const {
+  package_rev_keeper_deps deps;
+  deps.env = env;
+  deps.client = package_revs_;
+  deps.owner = settings_.porch_owner_refs ? kube::package_rev_owner::package_revision : kube::package_rev_owner::repository;
+  deps.namespaces = settings_.namespaces;
+  deps.policy.max_in_flight = settings_.package_rev_writes;
+  return deps;
 }
 
 result<kubernetes> kubernetes::open(const config::settings& settings) {
@@ -52,6 +64,7 @@ kube::client_limits kubernetes::limits() const {
   limits.user_agent = "verandad/" VERANDA_VERSION " (linux)";
   limits.requests_per_second = settings_.kube_api_qps;
   limits.burst = settings_.kube_api_burst;
+  limits.max_calls = std::max<std::size_t>(limits.max_calls, settings_.package_rev_writes);
   return limits;
 }
 

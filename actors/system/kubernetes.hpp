@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/kube/write_permit.hpp"
+#include "actors/kube/package_rev_keeper.hpp"
 #include "adapters/api/api_server.hpp"
 #include "adapters/kube/api_client.hpp"
 #include "adapters/kube/known_objects.hpp"
@@ -29,6 +30,10 @@ public:
   /// Without it nothing else is written when there is a leader to elect.
   [[nodiscard]] const std::shared_ptr<write_permit>& permit() const noexcept { return permit_; }
   [[nodiscard]] object_key lease() const { return {settings_.lease_namespace.empty() ? config_.ns : settings_.lease_namespace, settings_.lease_name}; }
+  /// Null without `--cache cr`.
+  [[nodiscard]] const std::shared_ptr<kube::api_client>& package_revs() const noexcept { return package_revs_; }
+  /// What follows from the settings; the rest is the caller's.
+  [[nodiscard]] package_rev_keeper_deps package_rev_deps(const runtime_env& env) const;
   /// Where Secrets that were read are resolved from.
   [[nodiscard]] const std::shared_ptr<secrets::fetched_secrets>& secrets() const noexcept { return secrets_; }
   [[nodiscard]] const std::shared_ptr<kube::known_objects>& known() const noexcept { return known_; }
@@ -48,7 +53,7 @@ private:
   config::settings settings_;
   kube::client_config config_;
   std::shared_ptr<write_permit> permit_ = std::make_shared<write_permit>();
-  std::shared_ptr<kube::api_client> writer_, finalizers_, secret_reader_;
+  std::shared_ptr<kube::api_client> writer_, finalizers_, secret_reader_, package_revs_;
   std::shared_ptr<secrets::fetched_secrets> secrets_;
   std::shared_ptr<kube::known_objects> known_ = std::make_shared<kube::known_objects>();
 };

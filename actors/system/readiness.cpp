@@ -12,6 +12,16 @@ void readiness::set_source_problem(std::string why) {
   source_problem_ = std::move(why);
 }
 
+void readiness::set_package_rev_problem(std::string why) {
+  const std::lock_guard lock{mutex_};
+  package_rev_problem_ = std::move(why);
+}
+
+std::optional<std::string> readiness::package_rev_problem() const {
+  const std::lock_guard lock{mutex_};
+  return package_rev_problem_;
+}
+
 std::string readiness::source_problem() const {
   const std::lock_guard lock{mutex_};
   return source_problem_;
@@ -49,6 +59,8 @@ api::probe readiness::probe() const {
     p.text += "[-]repositories: the first list has not been applied yet" + (cause.empty() ? "" : ": " + cause) + "\n";
   else
     p.text += cause.empty() ? "[+]repositories ok\n" : "[!]repositories: as they were some time ago: " + cause + "\n";
+  if (const auto why = package_rev_problem())
+    p.text += why->empty() ? "[+]PackageRev objects ok\n" : "[!]PackageRev objects: " + *why + "\n";
   if (const auto all = problems(); !all.empty())
     p.text += "[!]manifests: " + std::to_string(all.size()) + " problems, the first: " + source::describe(all.front()) + "\n";
   return p;

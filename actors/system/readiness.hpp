@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ public:
   void set_source_problem(std::string why);
   /// Where the election stands; without one there is nothing to say. One that stands by is ready while it can take over.
   void set_election(std::string line, bool standby, bool sound);
+  /// Why PackageRev objects cannot be followed now; empty when they are. Without a call there is no line about them.
+  void set_package_rev_problem(std::string why);
   void set_problems(std::vector<source::manifest_problem> problems);
   [[nodiscard]] std::vector<source::manifest_problem> problems() const;
   /// A line per check. Problems of manifests are named, but only those who wrote them can do something about them.
@@ -32,6 +35,7 @@ public:
 
 private:
   [[nodiscard]] std::string source_problem() const;
+  [[nodiscard]] std::optional<std::string> package_rev_problem() const;
   const std::string object_store_;
   std::atomic<bool> listed_{false};
   mutable std::mutex mutex_;
@@ -40,6 +44,7 @@ private:
   std::string election_; ///< empty: there is none
   bool standby_ = false;
   bool sound_ = true;
+  std::optional<std::string> package_rev_problem_;
 };
 
 } // namespace veranda

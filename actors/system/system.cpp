@@ -7,6 +7,7 @@
 #include "actors/http/http.hpp"
 #include "actors/kube/finalizer_keeper.hpp"
 #include "actors/kube/kube_writer.hpp"
+#include "actors/kube/package_rev_keeper.hpp"
 #include "actors/kube/secret_keeper.hpp"
 #include "actors/logic/ownership.hpp"
 #include "actors/object_store/object_store.hpp"
@@ -21,6 +22,7 @@
 #include "adapters/kpt/decoder.hpp"
 #include "adapters/source/manifest_file.hpp"
 #include "adapters/source/store_source.hpp"
+#include "adapters/store/package_mirror_reader.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -97,7 +99,7 @@ public:
     asked.receive([&](const msg::first_syncs& s) { sums = s; }, [](caf::error&) {});
     if (sums)
       flush_status(self);
-    return sums;
+    return !sums || await_package_revs(self, give_up) ? sums : std::nullopt;
   }
 
   void reload(const config::settings& settings) override {
@@ -127,6 +129,7 @@ public:
       stop(self, listers_, deadline);
       stop(self, secret_keeper_, deadline, [this] { parts_.kube->secret_reader()->wake(); });
       stop(self, finalizers_, deadline, [this] { parts_.kube->finalizers()->wake(); });
+      stop(self, package_revs_, deadline, [this] { parts_.kube->package_revs()->wake(); });
       flush_status(self);
       stop(self, status_, deadline);
       stop(self, http_, deadline, [this] { parts_.listings->wake(); });
@@ -179,6 +182,11 @@ private:
     cache.set_aside = [this] { return parts_.set_cache_aside(); };
     cache.open_reader = [this] { return open_cache(); };
     cache.committed = committed();
+    if (parts_.kube && parts_.kube->package_revs())
+      cache.committed = [readers = committed(), client = parts_.kube->package_revs()] {
+        readers();
+        client->wake();
+      };
     cache.health = ready_.cache;
     cache_ = system_->spawn<caf::detached>(cache_writer, std::move(cache));
     status_writer_deps status;
@@ -226,6 +234,16 @@ private:
       return;
     finalizers_ = system_->spawn<caf::detached>(kube_finalizers, kube_finalizers_deps{env_, parts_.kube->finalizers(), parts_.kube->known()});
     secret_keeper_ = system_->spawn<caf::detached>(kube_secrets, kube_secrets_deps{env_, parts_.kube->secret_reader(), parts_.kube->secrets()});
+    if (!parts_.kube->package_revs())
+      return;
+    auto mirror = parts_.kube->package_rev_deps(env_);
+    mirror.telemetry = telemetry_;
+    mirror.open_cache = [this] { return store::open_package_mirror_reader(parts_.cache_file); };
+    mirror.problem = [this](const std::string& why) { ready_.set_package_rev_problem(why); };
+    mirror.standby = settings_.leader_elect;
+    if (!mirror.standby)
+      ready_.set_package_rev_problem("their first list has not come yet");
+    package_revs_ = system_->spawn<caf::detached>(package_rev_keeper, std::move(mirror));
   }
 
   /// Objects are followed, and with that all work begins, once this process leads.
@@ -241,6 +259,8 @@ private:
     deps.permit = parts_.kube->permit();
     deps.leads = [this] {
       leads_ = true;
+      if (package_revs_)
+        caf::anon_send(package_revs_, msg::continue_transfers{});
       if (auto spawned = spawn_watcher(); !spawned) {
         log::error("system", "Repository objects cannot be watched", {{"err", describe(spawned.error())}});
         hooks_.fatal(watcher_state::name);
@@ -276,6 +296,7 @@ private:
     else
       deps.has_ca_bundle = [files = parts_.secret_files](const std::string& ns) { return files->find({ns, ns + "-ca-bundle"}).has_value(); };
     deps.finalizers = finalizers_;
+    deps.package_revs = package_revs_;
     deps.first_list_applied = [this] { ready_.first_list_applied(); };
     auto& repository = deps.repository;
     repository.env = env_;
@@ -381,6 +402,8 @@ private:
     if (parts_.kube) {
       is_essential(finalizers_, kube_finalizers_state::name);
       is_essential(secret_keeper_, kube_secrets_state::name);
+      if (package_revs_)
+        is_essential(package_revs_, package_rev_keeper_state::name);
     }
     if (follower_)
       is_essential(follower_, manifest_follower_state::name);
@@ -447,6 +470,18 @@ private:
     return opened ? std::move(*opened) : nullptr;
   }
 
+  /// Until every PackageRev object is as it should be, or cannot be made so; false when `give_up` says so.
+  bool await_package_revs(caf::scoped_actor& self, const std::function<bool()>& give_up) {
+    if (!package_revs_)
+      return true;
+    auto asked = self->request(package_revs_, longest_wait, msg::await_package_revs{});
+    while (!self->await_data(caf::blocking_actor::timeout_type::clock::now() + std::chrono::milliseconds{200}))
+      if (give_up())
+        return false;
+    asked.receive([](bool) {}, [](caf::error&) {});
+    return true;
+  }
+
   void flush_status(caf::scoped_actor& self) {
     self->request(status_, std::chrono::seconds{5}, msg::flush_status{}).receive([](bool) {}, [](caf::error& e) {
       log::warn("system", "some statuses may not be written", {{"err", describe(to_failure(e))}});
@@ -500,6 +535,7 @@ private:
   worker_pool_actor listers_;
   http_actor http_;
   finalizer_keeper_actor finalizers_;  ///< null without an API server, like
+  package_rev_keeper_actor package_revs_; ///< null without `--cache cr`
   secret_keeper_actor secret_keeper_;
   supervisor_actor supervisor_;
   manifest_follower_actor follower_;

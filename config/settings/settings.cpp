@@ -257,7 +257,11 @@ private:
     } else if (!failed("kubernetes") && !failed("kubeconfig")) {
       for (const std::string_view name : {"kubeconfig", "context", "namespace", "selector", "kube-api-qps", "kube-api-burst", "leader-elect", "lease-name", "lease-namespace", "finalizer", "namespace-ca-bundle"})
         if (source_.contains(name)) problem(source_of(name), "must come together with kubernetes");
+      if (s.cache == cache_kind::cr) problem(source_of("cache"), "\"cr\": must come together with kubernetes: it keeps PackageRev objects in an API server");
     }
+    if (s.cache != cache_kind::cr && !failed("cache"))
+      for (const std::string_view name : {"porch-owner-refs", "package-rev-writes"})
+        if (source_.contains(name)) problem(source_of(name), "must come together with --cache cr");
   }
 
   void check_election() {

@@ -11,6 +11,9 @@
 
 namespace veranda::config {
 
+/// Where package revisions are kept: `cr` mirrors them as PackageRev objects besides.
+enum class cache_kind : std::uint8_t { sqlite, cr };
+
 enum class log_format : std::uint8_t { text, json };
 
 /// Everything `verandad` can be told, by flag (`--repo-sync-frequency 5m`), YAML file (`--config FILE`, key `repo-sync-frequency: 5m`) or environment
@@ -32,6 +35,9 @@ struct settings {
   std::chrono::milliseconds lease_duration{std::chrono::seconds{15}}; ///< whole seconds; > renew deadline > 1.2 retry periods
   std::chrono::milliseconds lease_renew_deadline{std::chrono::seconds{10}};
   std::chrono::milliseconds lease_retry_period{std::chrono::seconds{2}};
+  cache_kind cache = cache_kind::sqlite; ///< `--cache`; `cr` needs `kubernetes`
+  bool porch_owner_refs = false;         ///< with `cr`: PackageRev objects are owned as Porch's are
+  std::uint32_t package_rev_writes = 16; ///< with `cr`: requests about PackageRev objects under way at once
   std::filesystem::path data_dir;  ///< `--data-dir`, default `$XDG_DATA_HOME/veranda` or `~/.local/share/veranda`
   std::string listen_address = "127.0.0.1"; ///< `--listen ADDR:PORT`
   std::uint16_t listen_port = 7878;

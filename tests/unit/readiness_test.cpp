@@ -55,6 +55,15 @@ BOOST_AUTO_TEST_CASE(broken_manifests_are_named_and_hold_up_nobody) {
   BOOST_TEST(r.problems().size() == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(package_rev_objects_have_a_line_where_they_are_kept) {
+  readiness r;
+  r.first_list_applied();
+  r.set_package_rev_problem("install its CRD");
+  expect(r, true, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n[!]PackageRev objects: install its CRD\n");
+  r.set_package_rev_problem({});
+  expect(r, true, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n[+]PackageRev objects ok\n");
+}
+
 BOOST_AUTO_TEST_CASE(why_objects_cannot_be_followed_is_named) {
   readiness r{"API server"};
   r.set_source_problem("its CRD is not there");

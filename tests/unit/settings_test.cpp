@@ -256,12 +256,25 @@ BOOST_AUTO_TEST_CASE(each_rule_is_named) {
       {"lease-name", "a..b", "must be the name of an object"},
       {"kube-api-qps", "0", "must be a whole number from 1 to 100000"},
       {"kube-api-burst", "100001", "must be a whole number from 1 to 100000"},
+      {"cache", "postgres", "must be one of sqlite, cr"},
+      {"package-rev-writes", "0", "must be a whole number from 1 to 256"},
       {"lease-namespace", "a,b", "must be the name of a namespace"},
       {"finalizer", "no", "must be true or false"},
   };
   for (const auto& [name, bad, rule] : rows) {
     BOOST_TEST(only_problem({"--" + name + "=" + bad}) == "flag --" + name + ": \"" + bad + "\": " + rule);
   }
+}
+
+BOOST_AUTO_TEST_CASE(the_custom_resource_cache_needs_an_api_server) {
+  BOOST_TEST(only_problem({"--cache=cr"}) == "flag --cache: \"cr\": must come together with kubernetes: it keeps PackageRev objects in an API server");
+  BOOST_TEST(only_problem({"--kubernetes", "--porch-owner-refs"}) == "flag --porch-owner-refs: must come together with --cache cr");
+  BOOST_TEST(only_problem({"--kubernetes", "--package-rev-writes=4"}) == "flag --package-rev-writes: must come together with --cache cr");
+  const auto s = valid({"--kubernetes", "--cache=cr", "--porch-owner-refs", "--package-rev-writes=4"});
+  BOOST_TEST((s.cache == cache_kind::cr));
+  BOOST_TEST(s.porch_owner_refs);
+  BOOST_TEST(s.package_rev_writes == 4U);
+  BOOST_TEST((valid({"--kubernetes"}).cache == cache_kind::sqlite));
 }
 
 BOOST_AUTO_TEST_CASE(names_of_namespaces) {
