@@ -109,7 +109,7 @@ class Life(Private):
         table = (
             ("example.org/odd", {"username": "robot", "password": ONE}, "type"),
             ("Opaque", {}, "data.bearerToken"),
-            ("Opaque", {"password": OTHER}, "data.bearerToken"),
+            ("Opaque", {"password": OTHER}, "data.username"),
             ("Opaque", {"bearerToken": ""}, "data.bearerToken"),
             ("Opaque", {"bearerToken": OTHER + "\n" + OTHER}, "data.bearerToken"),
             ("Opaque", {"bearerToken": OTHER + "x" * 900_000}, "data.bearerToken"),

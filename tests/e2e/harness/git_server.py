@@ -59,7 +59,7 @@ class GitServer:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.root, self.tls, self.users, self.port, self.mark_port = str(root), tls, users, free_port(), free_port()
-        self.v2, self.moved, self.marks = v2, moved, 0
+        self.v2, self.moved, self.clients, self.marks = v2, moved, clients, 0
         if tls:
             make_certificates(self.folder)
         if users is not None:
