@@ -189,6 +189,8 @@ class Deletion(Held):
             self.cluster.kubectl("create", "rolebinding", name, f"--role={name}", "--user=robot", "-n", self.namespace)
         grant("reader", "get,list,watch", REPOSITORIES)
         grant("writer", "patch", f"{REPOSITORIES}/status")
+        for what in (["watch", REPOSITORIES], ["patch", REPOSITORIES, "--subresource=status"]):  # the API server takes a moment to know of a role
+            wait_for(lambda w=what: self.cluster.run_kubectl("auth", "can-i", *w, "--as=robot", "-n", self.namespace).returncode == 0, f"the right to {' '.join(what)}")
         daemon = self.start(user="robot")
         for name in ("r", "s", "t"):
             self.cluster.apply(self.manifest(name))
