@@ -50,13 +50,11 @@ void read_cache(self_ptr self) {
 
 // -- the objects
 
-/// Why objects cannot be followed, and what to do about it.
+/// Why objects cannot be followed, and what to do about it. (What is missing says so itself.)
 std::string explain(const failure& why) {
   auto text = describe(why);
   if (why.code == ec::auth_rejected)
     text += "; grant list and watch on " + kube::package_revs().name();
-  else if (why.code == ec::not_found)
-    text += "; install its CRD";
   return text;
 }
 
