@@ -291,10 +291,8 @@ package_rev_keeper_state::~package_rev_keeper_state() {
 
 package_rev_keeper_actor::behavior_type package_rev_keeper(self_ptr self, package_rev_keeper_deps deps) {
   install_default_handlers(self, kind);
-  const bool standby = deps.standby;
   prepare(self->state, std::move(deps));
-  if (!standby)
-    self->send(self, msg::continue_transfers{});
+  self->send(self, msg::continue_transfers{});
   return {
     [self](const msg::expel_package_revs& m) -> caf::result<bool> {
       auto& st = self->state;

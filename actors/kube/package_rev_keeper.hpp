@@ -21,7 +21,6 @@ struct package_rev_keeper_deps {
   logic::package_rev_policy policy = {};
   logic::reflector_policy following = {};
   std::chrono::milliseconds slice{250}; ///< longest wait for the API server before the cache is looked at
-  bool standby = false; ///< nothing is done before it is told to go on (`continue_transfers`)
   std::chrono::milliseconds rest{0};    ///< between slices; for tests, whose clients do not wait
   /// Told on the actor's thread why objects cannot be followed, in one line, and when they are (empty).
   std::function<void(const std::string& problem)> problem = {};

@@ -192,8 +192,8 @@ effects repository_machine::on_object(const repository_object& object, wall_time
     m.started_ = true;
     const auto missed = m.kept_.next_sync && *m.kept_.next_sync <= now;
     merge(m.pending_, {.cause = missed ? sync_cause::catch_up : sync_cause::start, .full = false, .fresh = false, .due = missed ? *m.kept_.next_sync : now});
-  } else if (was_blocked) {
-    merge(m.pending_, {.cause = sync_cause::catch_up, .full = false, .fresh = false, .due = now});
+  } else if (was_blocked) { // whoever lets it go on wants to see what is there now
+    merge(m.pending_, {.cause = sync_cause::catch_up, .full = false, .fresh = true, .due = now});
   }
   if (m.observed_generation_ >= m.relevant_generation_ && m.observed_generation_ > 0) m.observed_generation_ = object.meta.generation;
   return m.finish(std::move(fx), now);

@@ -31,7 +31,8 @@ public:
 
 } // namespace
 
-kubernetes::kubernetes(const config::settings& settings, kube::client_config config) : settings_(settings), config_(std::move(config)), writer_(open_client()), finalizers_(open_client()), secret_reader_(open_client()) {
+kubernetes::kubernetes(const config::settings& settings, kube::client_config config)
+    : settings_(settings), config_(std::move(config)), writer_(open_client()), finalizers_(open_client()), secret_reader_(open_client()) {
   secrets::fetched_options options;
   options.ca_bundles = settings_.namespace_ca_bundle;
   secrets_ = std::make_shared<secrets::fetched_secrets>(options);

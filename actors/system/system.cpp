@@ -240,9 +240,7 @@ private:
     mirror.telemetry = telemetry_;
     mirror.open_cache = [this] { return store::open_package_mirror_reader(parts_.cache_file); };
     mirror.problem = [this](const std::string& why) { ready_.set_package_rev_problem(why); };
-    mirror.standby = settings_.leader_elect;
-    if (!mirror.standby)
-      ready_.set_package_rev_problem("their first list has not come yet");
+    ready_.set_package_rev_problem("their first list has not come yet");
     package_revs_ = system_->spawn<caf::detached>(package_rev_keeper, std::move(mirror));
   }
 
@@ -259,8 +257,6 @@ private:
     deps.permit = parts_.kube->permit();
     deps.leads = [this] {
       leads_ = true;
-      if (package_revs_)
-        caf::anon_send(package_revs_, msg::continue_transfers{});
       if (auto spawned = spawn_watcher(); !spawned) {
         log::error("system", "Repository objects cannot be watched", {{"err", describe(spawned.error())}});
         hooks_.fatal(watcher_state::name);

@@ -255,7 +255,8 @@ private:
       for (const std::string_view name : {"manifests", "allow-manifest-deletion"})
         if (source_.contains(name)) problem(source_of(name), "has no meaning with kubernetes: objects come from the API server");
     } else if (!failed("kubernetes") && !failed("kubeconfig")) {
-      for (const std::string_view name : {"kubeconfig", "context", "namespace", "selector", "kube-api-qps", "kube-api-burst", "leader-elect", "lease-name", "lease-namespace", "finalizer", "namespace-ca-bundle"})
+      for (const std::string_view name : {"kubeconfig", "context", "namespace", "selector", "kube-api-qps", "kube-api-burst", "leader-elect", "lease-name", "lease-namespace",
+                                          "finalizer", "namespace-ca-bundle"})
         if (source_.contains(name)) problem(source_of(name), "must come together with kubernetes");
       if (s.cache == cache_kind::cr) problem(source_of("cache"), "\"cr\": must come together with kubernetes: it keeps PackageRev objects in an API server");
     }
@@ -270,6 +271,8 @@ private:
     if (!s.leader_elect && !failed("leader-elect"))
       for (const auto name : all)
         if (source_.contains(name)) problem(source_of(name), "must come together with leader-elect");
+    if (s.leader_elect && s.cache == cache_kind::cr)
+      problem(source_of("leader-elect"), "cannot be with --cache cr yet: a leader whose volume is behind would remove objects that another made");
     if (s.leader_elect && s.once) problem(source_of("leader-elect"), "has no meaning with once: a single pass waits for nobody");
     if (std::ranges::any_of(all, [this](std::string_view name) { return failed(name); })) return;
     const bool in_order = s.lease_duration > s.lease_renew_deadline && s.lease_renew_deadline * 5 > s.lease_retry_period * 6;

@@ -90,6 +90,24 @@ class Life(Synced):
         self.assertIn("(dependency_missing)", message)
         self.assertIn(f"Secret {self.namespace}/s", message)
 
+    def test_steered_with_kubectl(self):
+        def kubectl(*arguments):
+            self.cluster.kubectl(*arguments, "-n", self.namespace)
+        daemon = self.start()
+        self.cluster.apply(self.manifest())
+        self.wait_reason("Ready")
+        kubectl("annotate", "repository", "r", "veranda.dev/suspend=true")
+        wait_for(lambda: "nextFullSyncTime" not in self.get()["status"], "no next sync")
+        self.git.publish("one", "v2")
+        kubectl("annotate", "repository", "r", "veranda.dev/suspend-")
+        wait_for(lambda: self.get()["status"]["gitCommitHash"] == self.git.resolve("main"), "the sync of the resumed one")
+        self.git.publish("one", "v3")
+        stamp = subprocess.run(["date", "-u", "+%Y-%m-%dT%H:%M:%S.%NZ"], capture_output=True, text=True, check=True).stdout.strip()
+        kubectl("annotate", "--overwrite", "repository", "r", f"veranda.dev/sync-requested-at={stamp}")
+        wait_for(lambda: self.get()["status"]["gitCommitHash"] == self.git.resolve("main"), "the sync that was asked for")
+        kubectl("patch", "repository", "r", "--type", "merge", "-p", '{"spec":{"sync":{"runOnceAt":"2099-01-31T18:00:00Z"}}}')
+        wait_for(lambda: "scheduling one-time sync" in daemon.log(), "the plan")
+
     def test_our_own_api_says_whom_to_ask(self):
         daemon = self.start()
         self.cluster.apply(self.manifest())
