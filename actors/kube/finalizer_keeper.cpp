@@ -1,6 +1,7 @@
 #include "actors/kube/finalizer_keeper.hpp"
 
 #include "actors/common/guard.hpp"
+#include "actors/kube/driving.hpp"
 #include "adapters/kube/repository_events.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -125,25 +126,10 @@ void read(self_ptr self, change c) {
   });
 }
 
-void drive_soon(self_ptr self) {
-  if (!std::exchange(self->state.driving, true))
-    self->send(self, msg::continue_transfers{});
-}
-
 void show(kube_finalizers_state& st) {
   st.cell->set_in_flight(static_cast<std::uint32_t>(st.changing));
   st.cell->set_detail("changed", std::to_string(st.changed));
   st.cell->set_detail("problem", st.said);
-}
-
-void drive(self_ptr self) {
-  auto& st = self->state;
-  if (st.deps.client->active() > 0)
-    st.deps.client->run_for(st.deps.slice);
-  show(st);
-  st.driving = st.deps.client->active() > 0;
-  if (st.driving)
-    self->send(self, msg::continue_transfers{});
 }
 
 } // namespace
@@ -178,7 +164,7 @@ kube_finalizers_actor::behavior_type kube_finalizers(self_ptr self, kube_finaliz
     },
     [self](const msg::continue_transfers&) {
       const handling h{*self->state.cell, "continue_transfers", self->mailbox().size()};
-      drive(self);
+      drive(self, show);
     },
   };
 }

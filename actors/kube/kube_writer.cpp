@@ -1,6 +1,7 @@
 #include "actors/kube/kube_writer.hpp"
 
 #include "actors/common/guard.hpp"
+#include "actors/kube/driving.hpp"
 #include "adapters/kube/status_patch.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -122,11 +123,6 @@ void begin(self_ptr self, write w) {
     patch(self, std::move(w), *known);
   else
     read(self, std::move(w));
-}
-
-void drive_soon(self_ptr self) {
-  if (!std::exchange(self->state.driving, true))
-    self->send(self, msg::continue_transfers{});
 }
 
 /// Goes on while there is something under way; then sleeps until an event is due, or something comes.

@@ -1,6 +1,7 @@
 #include "actors/kube/secret_keeper.hpp"
 
 #include "actors/common/guard.hpp"
+#include "actors/kube/driving.hpp"
 #include "adapters/secrets/secret_reading.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -106,27 +107,12 @@ bool is_young(const kube_secrets_state& st, const object_key& key, std::chrono::
   return at && st.deps.secrets->now() - *at < age;
 }
 
-void drive_soon(self_ptr self) {
-  if (!std::exchange(self->state.driving, true))
-    self->send(self, msg::continue_transfers{});
-}
-
 /// Counts, never names or contents.
 void show(kube_secrets_state& st) {
   st.cell->set_in_flight(static_cast<std::uint32_t>(st.fetching.size()));
   st.cell->set_detail("fetched", std::to_string(st.fetched));
   st.cell->set_detail("kept", std::to_string(st.deps.secrets->size()));
   st.cell->set_detail("refused", std::to_string(st.refused.size()));
-}
-
-void drive(self_ptr self) {
-  auto& st = self->state;
-  if (st.deps.client->active() > 0)
-    st.deps.client->run_for(st.deps.slice);
-  show(st);
-  st.driving = st.deps.client->active() > 0;
-  if (st.driving)
-    self->send(self, msg::continue_transfers{});
 }
 
 caf::result<bool> on_fetch(self_ptr self, const msg::fetch_secrets& m) {
@@ -197,7 +183,7 @@ kube_secrets_actor::behavior_type kube_secrets(self_ptr self, kube_secrets_deps 
     [self](const follow_secrets& m) { self->state.follower = m.whom; },
     [self](const msg::continue_transfers&) {
       const handling h{*self->state.cell, "continue_transfers", self->mailbox().size()};
-      drive(self);
+      drive(self, show);
     },
     [self](const msg::recheck_secrets&) {
       const handling h{*self->state.cell, "recheck_secrets", self->mailbox().size()};
