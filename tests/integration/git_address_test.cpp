@@ -3,6 +3,7 @@
 #include "adapters/git/http_listing.hpp"
 #include "tests/support/closed_port.hpp"
 #include "tests/support/git_http_server.hpp"
+#include "tests/support/git_listing.hpp"
 #include "tests/support/git_repository.hpp"
 #include "tests/support/scripted_server.hpp"
 
@@ -17,11 +18,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-template <class T>
-std::string text_of(const result<T>& r) {
-  return r ? std::string{} : describe(r.error());
-}
-
 ip_range range(const char* text) { return parse_ip_range(text).value(); }
 
 struct setup {
@@ -34,19 +30,16 @@ struct setup {
   setup() {
     origin.commit("a/f", "1");
     limits.addresses.guarded = true;
-    for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"}) ::unsetenv(name);
+    forget_proxies();
   }
 
   /// Lists by a connection of its own and by an engine; both say the same.
   result<listing> list(const std::string& url, const credentials& auth = {}) const {
     auto alone = list_refs({url, auth}, prefixes, {}, limits, cancel);
     const auto engine = make_listing_engine(limits, 2);
-    std::optional<result<listing>> got;
-    engine->start({url, auth}, prefixes, {}, {}, [&](result<listing> l) { got = std::move(l); });
-    for (const auto until = std::chrono::steady_clock::now() + 60s; !got && std::chrono::steady_clock::now() < until;) engine->run_for(200ms);
-    BOOST_REQUIRE(got);
-    BOOST_TEST(alone.ok() == got->ok());
-    if (!alone) BOOST_TEST(describe(alone.error()) == describe(got->error()));
+    const auto got = list_with(*engine, {url, auth}, prefixes);
+    BOOST_TEST(alone.ok() == got.ok());
+    if (!alone) BOOST_TEST(describe(alone.error()) == describe(got.error()));
     return alone;
   }
   result<fetch_report> fetch_all(const std::string& url) const {

@@ -3,6 +3,7 @@
 #include "adapters/git/http_listing.hpp"
 #include "tests/support/closed_port.hpp"
 #include "tests/support/git_http_server.hpp"
+#include "tests/support/git_listing.hpp"
 #include "tests/support/git_repository.hpp"
 #include "tests/support/scripted_server.hpp"
 
@@ -15,11 +16,6 @@ using namespace veranda::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-template <class T>
-std::string text_of(const result<T>& r) {
-  return r ? std::string{} : describe(r.error());
-}
 
 struct setup {
   scratch_dir scratch;
@@ -52,17 +48,6 @@ struct setup {
     BOOST_REQUIRE(remove_mirror(dir));
   }
 };
-
-/// Drives an engine until one listing is done.
-result<listing> one(listing_engine& engine, const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known = {}, cancel_token_ptr cancel = {}) {
-  std::optional<result<listing>> got;
-  engine.start(remote, prefixes, known, std::move(cancel), [&](result<listing> l) {
-    BOOST_TEST(!got);
-    got = std::move(l);
-  });
-  for (const auto until = std::chrono::steady_clock::now() + 60s; !got && std::chrono::steady_clock::now() < until;) engine.run_for(200ms);
-  return got ? *std::move(got) : result<listing>{failure{ec::internal, "the engine never called back", {}, {}, {}}};
-}
 
 std::string packets(std::initializer_list<std::string> lines) {
   std::string out;
@@ -117,16 +102,16 @@ BOOST_FIXTURE_TEST_CASE(tls_with_a_private_ca_and_basic_auth, setup) {
 
   // One engine keeps the connection, and never lends it to another trust.
   const auto engine = make_listing_engine(limits, 4);
-  BOOST_REQUIRE(one(*engine, remote, prefixes));
-  BOOST_REQUIRE(one(*engine, remote, prefixes));
+  BOOST_REQUIRE(list_with(*engine, remote, prefixes));
+  BOOST_REQUIRE(list_with(*engine, remote, prefixes));
   BOOST_TEST(engine->connections_opened() == 1U);
   wrong = remote;
   wrong.auth.ca_bundle_pem = other.ca_pem();
-  BOOST_TEST((one(*engine, wrong, prefixes).error().code == ec::unreachable));
+  BOOST_TEST((list_with(*engine, wrong, prefixes).error().code == ec::unreachable));
   wrong = remote;
   wrong.auth.password = "x";
-  BOOST_TEST((one(*engine, wrong, prefixes).error().code == ec::auth_rejected));
-  BOOST_TEST(one(*engine, remote, prefixes)->digest == list(remote)->digest);
+  BOOST_TEST((list_with(*engine, wrong, prefixes).error().code == ec::auth_rejected));
+  BOOST_TEST(list_with(*engine, remote, prefixes)->digest == list(remote)->digest);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_server_without_v2, setup) {
@@ -159,7 +144,7 @@ BOOST_FIXTURE_TEST_CASE(plain_http_and_what_is_not_there, setup) {
 BOOST_FIXTURE_TEST_CASE(many_on_one_connection, setup) {
   const git_http_server server{scratch.path()};
   const auto engine = make_listing_engine(limits, 2);
-  BOOST_REQUIRE(one(*engine, {server.url("origin/.git"), {}}, prefixes));
+  BOOST_REQUIRE(list_with(*engine, {server.url("origin/.git"), {}}, prefixes));
   int done = 0;
   for (int i = 0; i < 20; ++i) engine->start({server.url("origin/.git"), {}}, prefixes, {}, {}, [&](result<listing> l) { done += l.ok() ? 1 : 0; });
   BOOST_TEST(engine->active() == 20U);
@@ -226,7 +211,7 @@ BOOST_FIXTURE_TEST_CASE(unreachable_hanging_cancelled, setup) {
     token->stop = true;
     engine->wake();
   }};
-  BOOST_TEST((one(*engine, {silent.url(), {}}, prefixes, {}, token).error().code == ec::cancelled));
+  BOOST_TEST((list_with(*engine, {silent.url(), {}}, prefixes, {}, token).error().code == ec::cancelled));
   stopper.join();
   BOOST_TEST((std::chrono::steady_clock::now() - begun < 60s)); // none of its own limits
   int told = 0;
@@ -308,7 +293,7 @@ BOOST_FIXTURE_TEST_CASE(all_listings_share_a_budget, setup) {
   const scripted_server small{v2_answer};
   limits.max_listings_bytes = 1'000'000;
   const auto engine = make_listing_engine(limits, 4);
-  BOOST_TEST(one(*engine, {large.url(), {}}, prefixes).ok());
+  BOOST_TEST(list_with(*engine, {large.url(), {}}, prefixes).ok());
   const auto token = std::make_shared<cancel_token>();
   std::optional<ec> ended = ec::unavailable;
   const auto hang = [&] {
@@ -317,24 +302,24 @@ BOOST_FIXTURE_TEST_CASE(all_listings_share_a_budget, setup) {
   };
   const auto begun = std::chrono::steady_clock::now();
   const auto refused = [&] {
-    const auto l = one(*engine, {large.url(), {}}, prefixes);
+    const auto l = list_with(*engine, {large.url(), {}}, prefixes);
     return !l && l.error().what.find("too large together") != std::string::npos && l.error().code == ec::overloaded;
   };
   for (hang(); !refused() && std::chrono::steady_clock::now() - begun < 60s; hang()) engine->run_for(20ms); // until the other has all that it gets
   BOOST_TEST(refused());
-  const auto v0 = one(*engine, {large_v0.url(), {}}, prefixes);
+  const auto v0 = list_with(*engine, {large_v0.url(), {}}, prefixes);
   BOOST_TEST(text_of(v0).find("too large together") != std::string::npos, text_of(v0));
   BOOST_TEST((v0.error().code == ec::overloaded));
-  BOOST_TEST(one(*engine, {small.url(), {}}, prefixes).ok()); // has its own place
+  BOOST_TEST(list_with(*engine, {small.url(), {}}, prefixes).ok()); // has its own place
   token->stop = true;
   while (!ended && std::chrono::steady_clock::now() - begun < 120s) engine->run_for(10ms);
   BOOST_TEST((ended == std::optional{ec::cancelled}));
   for (int i = 0; i < 3; ++i) { // all is given back
-    BOOST_TEST(one(*engine, {large.url(), {}}, prefixes).ok());
-    BOOST_TEST(one(*engine, {large_v0.url(), {}}, prefixes).ok());
+    BOOST_TEST(list_with(*engine, {large.url(), {}}, prefixes).ok());
+    BOOST_TEST(list_with(*engine, {large_v0.url(), {}}, prefixes).ok());
   }
   const scripted_server too_large{[&](const std::string& r) { return is_hello(r) ? v2_answer(r) : scripted_server::reply("200 OK", refs_type, many_refs(1'100'000) + "0000"); }};
-  BOOST_TEST((one(*engine, {too_large.url(), {}}, prefixes).error().code == ec::too_large)); // its own doing
+  BOOST_TEST((list_with(*engine, {too_large.url(), {}}, prefixes).error().code == ec::too_large)); // its own doing
 }
 
 BOOST_FIXTURE_TEST_CASE(redirects, setup) {
@@ -369,19 +354,19 @@ BOOST_FIXTURE_TEST_CASE(what_a_server_speaks_is_remembered_and_unlearnt, setup) 
   }};
   const auto engine = make_listing_engine(limits, 2);
   const remote_endpoint remote{server.url(), {{}, {}, "token-1", {}}};
-  BOOST_TEST((one(*engine, remote, prefixes).error().code == ec::auth_rejected)); // a token over plain http
+  BOOST_TEST((list_with(*engine, remote, prefixes).error().code == ec::auth_rejected)); // a token over plain http
   limits.allow_plaintext_credentials = true;
   const auto allowed = make_listing_engine(limits, 2);
-  const auto first = one(*allowed, remote, prefixes);
+  const auto first = list_with(*allowed, remote, prefixes);
   BOOST_REQUIRE_MESSAGE(first, text_of(first));
   BOOST_TEST(server.requests().size() == 2U);
   BOOST_TEST(server.requests()[0].find("Authorization: Bearer token-1\r\n") != std::string::npos);
   BOOST_TEST(server.requests()[0].find("Git-Protocol: version=2\r\n") != std::string::npos);
-  BOOST_TEST(!one(*allowed, remote, prefixes, first->digest)->refs);
+  BOOST_TEST(!list_with(*allowed, remote, prefixes, first->digest)->refs);
   BOOST_TEST(server.requests().size() == 3U);
   BOOST_TEST(allowed->connections_opened() == 1U);
   v2 = false;
-  const auto later = one(*allowed, remote, prefixes, first->digest);
+  const auto later = list_with(*allowed, remote, prefixes, first->digest);
   BOOST_REQUIRE_MESSAGE(later, text_of(later));
   BOOST_TEST((later->protocol == protocol_version::v0));
   BOOST_TEST(later->refs->refs.size() == 1U);

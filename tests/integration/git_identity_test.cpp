@@ -2,6 +2,7 @@
 #define BOOST_TEST_MODULE git_identity
 #include "adapters/git/http_listing.hpp"
 #include "tests/support/git_http_server.hpp"
+#include "tests/support/git_listing.hpp"
 #include "tests/support/git_repository.hpp"
 #include "tests/support/scripted_server.hpp"
 
@@ -16,11 +17,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-template <class T>
-std::string text_of(const result<T>& r) {
-  return r ? std::string{} : describe(r.error());
-}
-
 struct setup {
   scratch_dir scratch;
   git_repository origin{scratch / "origin"};
@@ -30,15 +26,10 @@ struct setup {
 
   setup() {
     origin.commit("a/f", "1");
-    for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"}) ::unsetenv(name);
+    forget_proxies();
   }
   result<listing> list(const remote_endpoint& remote) const { return list_refs(remote, prefixes, {}, limits, cancel); }
-  result<listing> list_with(listing_engine& engine, const remote_endpoint& remote) const {
-    std::optional<result<listing>> got;
-    engine.start(remote, prefixes, {}, {}, [&](result<listing> l) { got = std::move(l); });
-    for (const auto until = std::chrono::steady_clock::now() + 60s; !got && std::chrono::steady_clock::now() < until;) engine.run_for(200ms);
-    return got ? *std::move(got) : result<listing>{failure{ec::internal, "the engine never called back", {}, {}, {}}};
-  }
+  result<listing> list_with(listing_engine& engine, const remote_endpoint& remote) const { return test::list_with(engine, remote, prefixes); }
 };
 
 std::string answer(const std::string& status) { return "HTTP/1.1 " + status + "\r\nContent-Length: 0\r\n\r\n"; }
