@@ -1,0 +1,120 @@
+#pragma once
+
+#include "actors/common/log.hpp"
+#include "actors/kube/lease_keeper.hpp"
+#include "actors/system/adapters.hpp"
+#include "actors/system/readiness.hpp"
+#include "actors/system/system.hpp"
+#include "actors/workers/worker.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/typed_actor.hpp>
+
+#include <mutex>
+
+namespace veranda {
+
+/// The one `running_system`: made by system.cpp, its actors by spawning.cpp and spawning_kube.cpp, its API by serving.cpp; waiting.cpp asks them, ending.cpp takes
+/// all down.
+class real_system final : public running_system {
+public:
+  real_system(config::settings settings, system_hooks hooks) : settings_(std::move(settings)), hooks_(std::move(hooks)) {}
+  ~real_system() override;
+
+  /// Once. Failures as for `start_system`.
+  result<void> start();
+
+  std::uint16_t port() const override { return api_ ? api_->port() : std::uint16_t{0}; }
+  const cell_registry& cells() const override { return *env_.cells; }
+  bool leadership_lapsed() const override { return leads_ && !stopping_ && !parts_.kube->permit()->valid(); }
+  std::vector<source::manifest_problem> manifest_problems() const override { return ready_.problems(); }
+  result<std::unique_ptr<store::object_store_reader>> open_objects() const override { return parts_.read_objects(); }
+  result<std::unique_ptr<store::package_cache_reader>> open_cache() const override { return parts_.read_cache(); }
+  std::optional<msg::first_syncs> wait_first_syncs(const std::function<bool()>& give_up) override;
+  void reload(const config::settings& settings) override;
+  bool shut_down() override;
+
+private:
+  struct caf_config : caf::actor_system_config {
+    caf_config();
+  };
+  using time_point = std::chrono::steady_clock::time_point;
+
+  /// Wakes the API's watches after a commit. Thread safe.
+  std::function<void()> committed();
+  void spawn_writers();
+  void spawn_workers();
+  worker_pool_actor spawn_pool(const std::string& worker_kind, const std::string& kind, std::size_t slots, std::chrono::milliseconds deadline,
+                               std::shared_ptr<const job_tools> tools);
+  /// Of what only an API server has.
+  void spawn_keepers();
+  void spawn_supervisor();
+  /// The manifests are in the object store before the first list, so that "ready" means all of them.
+  result<void> spawn_readers();
+  result<void> spawn_watcher();
+  /// For an actor that began without anybody waiting for it.
+  void spawn_watcher_or_fail();
+  /// Objects are followed, and with that all work begins, once this process leads.
+  void stand_for_election();
+  void show_election(const election_view& view, const object_key& lease);
+  /// Says why objects cannot be followed, once for each reason, and when they can again. Called by the watcher's thread alone.
+  void source_problem(const std::optional<failure>& why);
+
+  /// Its unexpected end ends the process.
+  template <class Handle>
+  void is_essential(const Handle& handle, const char* kind) {
+    caf::actor_cast<caf::abstract_actor*>(handle)->attach_functor([this, kind](const caf::error&) {
+      if (!stopping_ && hooks_.fatal)
+        hooks_.fatal(kind);
+    });
+  }
+  void watch_essentials();
+
+  result<void> start_api();
+  api::probe probe_with_data_directory() const;
+  /// The API's threads are no actors: its cell is filled when somebody looks.
+  void show_api_load();
+
+  /// Until every PackageRev object is as it should be, or cannot be made so; false when `give_up` says so.
+  bool await_package_revs(caf::scoped_actor& self, const std::function<bool()>& give_up);
+  void flush_status(caf::scoped_actor& self);
+  /// Until no more than `left` actors live.
+  void await_rest(std::size_t left, time_point deadline);
+
+  const config::settings settings_;
+  const system_hooks hooks_;
+  adapters parts_;
+  runtime_env env_;
+  std::shared_ptr<metric_telemetry> telemetry_;
+  readiness ready_{settings_.kubernetes ? "API server" : "object store"};
+  std::string said_; ///< problem of the source
+  std::shared_ptr<std::atomic<api::api_server*>> commit_target_ = std::make_shared<std::atomic<api::api_server*>>(nullptr);
+  std::shared_ptr<kube::api_client> election_client_;
+  std::atomic<bool> leads_{false}; ///< since a leader was to be elected, and was
+  std::mutex watcher_mutex_;
+  std::atomic<bool> stopping_{false};
+  bool down_ = false;
+  bool clean_ = true;
+  caf_config config_;
+  std::unique_ptr<caf::actor_system> system_;
+  object_store_actor object_store_;
+  cache_writer_actor cache_;
+  status_writer_actor status_;
+  worker_pool_actor pool_;
+  worker_pool_actor listers_;
+  http_actor http_;
+  finalizer_keeper_actor finalizers_;     ///< null without an API server, like
+  secret_keeper_actor secret_keeper_;
+  package_rev_keeper_actor package_revs_; ///< null without `--cache cr`
+  supervisor_actor supervisor_;
+  manifest_follower_actor follower_;
+  watcher_actor watcher_;
+  lease_keeper_actor lease_keeper_; ///< null when nobody is to be elected
+  std::shared_ptr<source::repository_source> source_; ///< the watcher's
+  cell_ptr api_cell_;
+  std::unique_ptr<api::api_server> api_;
+};
+
+} // namespace veranda
