@@ -28,6 +28,7 @@ public:
 
   std::uint16_t port() const override { return api_ ? api_->port() : std::uint16_t{0}; }
   const cell_registry& cells() const override { return *env_.cells; }
+  api::probe ready() const override { return ready_.probe(); }
   bool leadership_lapsed() const override { return leads_ && !stopping_ && !parts_.kube->permit()->valid(); }
   std::vector<source::manifest_problem> manifest_problems() const override { return ready_.problems(); }
   result<std::unique_ptr<store::object_store_reader>> open_objects() const override { return parts_.read_objects(); }

@@ -34,6 +34,8 @@ public:
   virtual result<std::unique_ptr<store::object_store_reader>> open_objects() const = 0;
   virtual result<std::unique_ptr<store::package_cache_reader>> open_cache() const = 0;
   [[nodiscard]] virtual const cell_registry& cells() const = 0;
+  /// What `/readyz` says, but for the data directory, which lies on a disk that may hang. Never blocks. Thread safe.
+  [[nodiscard]] virtual api::probe ready() const = 0;
   /// True when this process led, was not told to stop, and the time that it may lead is over: it is to end at once. Thread safe.
   [[nodiscard]] virtual bool leadership_lapsed() const = 0;
   /// Re-reads certificates and the log level.

@@ -2,10 +2,12 @@
 #include "actors/system/system.hpp"
 #include "tools/verandad/once.hpp"
 #include "tools/verandad/release.hpp"
+#include "tools/verandad/service_report.hpp"
 
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -75,27 +77,37 @@ int exit_code_of(const veranda::failure& why) {
   }
 }
 
+std::string variable(const std::string& name) {
+  const char* const value = std::getenv(name.c_str());
+  return value == nullptr ? std::string{} : std::string{value};
+}
+
 /// Serves until a signal says otherwise.
 int serve(veranda::running_system& system, const veranda::config::settings& settings, const std::vector<std::string>& arguments,
           const std::vector<std::string>& environment, const sigset_t& signals) {
   const std::string scheme = settings.tls_certificate.empty() ? "http" : "https";
-  veranda::log::info("verandad", "serving", {{"url", scheme + "://" + settings.listen_address + ":" + std::to_string(system.port())},
-                                             {"data", settings.data_dir.string()},
-                                             {"manifests", settings.manifests.string()},
-                                             {"version", VERANDA_VERSION}});
+  const auto url = scheme + "://" + settings.listen_address + ":" + std::to_string(system.port());
+  veranda::log::info("verandad", "serving",
+                     {{"url", url}, {"data", settings.data_dir.string()}, {"manifests", settings.manifests.string()}, {"version", VERANDA_VERSION}});
+  veranda::process::service_manager manager{variable};
+  veranda::service_report report{manager, url, std::chrono::steady_clock::now()};
   for (;;) {
+    report.update(system.ready(), system.cells(), std::chrono::steady_clock::now());
     const int s = wait_for_signal(signals, std::chrono::milliseconds{500});
     if (fatal_death)
       return exit_fatal;
     if (system.leadership_lapsed()) // and whoever should have noticed did not
       stop_leading(settings.lease_name, "it was not renewed in time");
     if (s == SIGHUP) {
+      report.reloading();
       auto again = veranda::config::parse(arguments, environment);
       if (again.problems.empty())
         system.reload(again.value);
       else
         veranda::log::warn("verandad", "settings were not reloaded", {{"err", veranda::describe(again.problems.front())}});
+      report.reloaded();
     } else if (s != 0) {
+      manager.stopping(settings.shutdown_deadline + std::chrono::seconds{5});
       veranda::log::info("verandad", "stopping", {{"signal", strsignal(s)}});
       return 0;
     }

@@ -49,16 +49,16 @@ class Events:
 class Daemon:
     """A running daemon; ready when the constructor returns."""
 
-    def __init__(self, manifests, data, *flags, wait=True):
-        self.begin(data, ["--manifests", manifests, *flags], wait)
+    def __init__(self, manifests, data, *flags, wait=True, environment=None):
+        self.begin(data, ["--manifests", manifests, *flags], wait, environment)
 
-    def begin(self, data, arguments, wait):
+    def begin(self, data, arguments, wait, environment=None):
         self.data = pathlib.Path(data)
         self.port = free_port()
         self.log_path = self.data.parent / f"verandad-{self.port}.log"
         with self.log_path.open("wb") as log:
             command = [BIN / "verandad", "--data-dir", str(data), "--listen", f"127.0.0.1:{self.port}", *map(str, arguments)]
-            self.process = subprocess.Popen(command, env=CLEAN, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, env=CLEAN | (environment or {}), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         if wait:
             self.wait_ready()
 
@@ -169,5 +169,5 @@ class Daemon:
 class KubeDaemon(Daemon):
     """A daemon whose objects are at an API server."""
 
-    def __init__(self, kubeconfig, data, *flags, wait=True):
-        self.begin(data, ["--kubeconfig", kubeconfig, *flags], wait)
+    def __init__(self, kubeconfig, data, *flags, wait=True, environment=None):
+        self.begin(data, ["--kubeconfig", kubeconfig, *flags], wait, environment)

@@ -1,0 +1,141 @@
+"""verandad as a service of systemd: what it tells the service manager, and the unit that is shipped."""
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+from harness.case import Case, manifest
+from harness.daemon import KubeDaemon, verandad
+from harness.wait import LONG, free_port, wait_for
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+UNIT = REPOSITORY / "config/systemd/verandad.service"
+
+
+class Manager:
+    """A service manager's end of the socket, with all it was told, in order."""
+
+    def __init__(self, case):
+        folder = tempfile.mkdtemp(prefix="veranda-notify-", dir="/tmp")  # the name of a socket is short
+        case.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        self.path = folder + "/notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        case.addCleanup(self.socket.close)
+        self.socket.bind(self.path)
+        self.told = []
+
+    def wait(self, line, seconds=2 * LONG):
+        """Until a line that begins with the pattern `line` is told; answers all lines before it since the last call."""
+        before, end = [], time.monotonic() + seconds
+        while True:
+            while self.told:
+                found = self.told.pop(0)
+                if re.match(line, found):
+                    return before
+                before.append(found)
+            self.socket.settimeout(max(end - time.monotonic(), 0.01))
+            try:
+                self.told += self.socket.recv(65536).decode().split("\n")
+            except TimeoutError:
+                raise AssertionError(f"{line} was not told within {seconds} s, but: {before}") from None
+
+
+class Notices(Case):
+    def start(self, *flags, **more):
+        self.manager = Manager(self)
+        return self.daemon(*flags, wait=False, environment={"NOTIFY_SOCKET": self.manager.path} | more)
+
+    def test_ready_after_the_first_list_reloading_and_stopping(self):
+        remote = self.repository("r")
+        remote.publish("a", 1)
+        self.write("r.yaml", manifest("r", remote.path))
+        daemon = self.start()
+        self.manager.wait("READY=1")
+        self.assertEqual(daemon.http("/readyz")[0], 200)
+        self.assertIsNotNone(daemon.repository("r"))
+        daemon.process.send_signal(signal.SIGHUP)
+        self.assertNotIn("READY=1", self.manager.wait("RELOADING=1"))
+        self.assertLess(int(self.manager.wait("READY=1")[0].removeprefix("MONOTONIC_USEC=")), time.monotonic_ns() // 1000)
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertNotIn("READY=1", self.manager.wait("STOPPING=1"))
+        self.manager.wait("EXTEND_TIMEOUT_USEC=25000000")
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_a_reload_reads_the_log_level_from_the_settings_file(self):
+        settings = self.folder / "settings.yaml"
+        settings.write_text("log-level: info\n")
+        daemon = self.start("--config", settings)
+        self.manager.wait("READY=1")
+        settings.write_text("log-level: debug\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        self.manager.wait("READY=1")
+        self.assertNotIn("watch event", daemon.log())
+        self.write("r.yaml", manifest("r", self.repository("r").path))
+        wait_for(lambda: "watch event" in daemon.log(), "a line of level debug")
+
+    def test_the_status_names_what_needs_a_look(self):
+        daemon = self.start()
+        self.manager.wait(f"STATUS=serving http://127.0.0.1:{daemon.port}")
+        self.write("broken.yaml", "a: [\n")
+        self.manager.wait(f"STATUS=serving http://127.0.0.1:{daemon.port}, but look at: manifests: 1 problems, the first: broken.yaml:")
+        self.remove("broken.yaml")
+        self.manager.wait(f"STATUS=serving http://127.0.0.1:{daemon.port}$")
+
+    def test_signs_of_life_are_given_when_asked_for(self):
+        daemon = self.start(WATCHDOG_USEC="4000000")
+        for _ in range(3):
+            self.manager.wait("WATCHDOG=1")
+        daemon.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(daemon.process.send_signal, signal.SIGCONT)
+        time.sleep(1)  # what was under way
+        self.manager.socket.settimeout(0)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                self.manager.socket.recv(65536)
+        self.manager.socket.settimeout(3)
+        with self.assertRaises(TimeoutError):
+            self.manager.socket.recv(65536)
+
+    def test_it_is_not_ready_while_its_api_server_is_away(self):
+        manager = Manager(self)
+        kubeconfig = self.folder / "kubeconfig"
+        kubeconfig.write_text(f"""{{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "contexts": [{{"name": "c", "context": {{"cluster": "c", "user": "u"}}}}], "users": [{{"name": "u", "user": {{"token": "t"}}}}],
+            "clusters": [{{"name": "c", "cluster": {{"server": "http://127.0.0.1:{free_port()}"}}}}]}}""")
+        kubeconfig.chmod(0o600)
+        daemon = KubeDaemon(kubeconfig, self.data, wait=False, environment={"NOTIFY_SOCKET": manager.path})
+        self.addCleanup(daemon.kill)
+        self.assertNotIn("READY=1", manager.wait("STATUS=not ready: repositories: the first list has not been applied yet: "))
+
+
+class Unit(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.text = UNIT.read_text()
+
+    def values(self, name):
+        return re.findall(rf"(?m)^{name}=(.*)$", self.text)
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not there (Debian package systemd)")
+    def test_systemd_understands_it_and_finds_it_safe(self):
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            file = pathlib.Path(folder, "verandad.service")
+            file.write_text(self.text.replace("/usr/bin/verandad ", "/bin/true "))  # it must be there
+            for command in (["verify", "--man=no", file], ["security", "--offline=true", "--threshold=20", "--no-pager", file]):
+                done = subprocess.run(["systemd-analyze", *map(str, command)], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+                self.assertEqual((done.returncode, done.stderr.count("verandad.service:")), (0, 0), done.stderr + done.stdout[-3000:])
+
+    def test_its_times_are_in_step_with_the_defaults(self):
+        documented = (REPOSITORY / "docs/configuration.md").read_text()
+        deadline = int(re.search(r"`--shutdown-deadline DURATION` \| `\w+` \| `(\d+)s`", documented).group(1))
+        self.assertGreaterEqual(int(self.values("TimeoutStopSec")[0].removesuffix("s")), deadline + 5)
+
+    def test_what_would_fail_again_is_not_tried_again(self):
+        self.assertEqual(self.values("RestartPreventExitStatus"), ["2 3"])
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(verandad("--config", folder + "/none.yaml").returncode, 2)
