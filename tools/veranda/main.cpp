@@ -1,4 +1,5 @@
 #include "tools/veranda/commands.hpp"
+#include "tools/veranda/completion.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -26,34 +27,6 @@ std::string default_data_dir() {
   return home.empty() ? std::string{} : home + "/.local/share/veranda";
 }
 
-constexpr const char* bash_completion = R"bash(# bash completion for veranda; use: source <(veranda completion bash)
-_veranda() {
-  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-  local kinds="repositories packagerevisions packagerevisionresources packages"
-  case $prev in
-    -o|--output) COMPREPLY=($(compgen -W "table wide json yaml name" -- "$cur")); return ;;
-    -f|--filename|--ca-file|--password-file|--token-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --data-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-    get|describe) COMPREPLY=($(compgen -W "$kinds" -- "$cur")); return ;;
-    cron) COMPREPLY=($(compgen -W "next" -- "$cur")); return ;;
-    completion) COMPREPLY=($(compgen -W "bash" -- "$cur")); return ;;
-  esac
-  local i kind=""
-  for ((i = 1; i < COMP_CWORD; ++i)); do
-    case ${COMP_WORDS[i]} in
-      get|describe) kind=${COMP_WORDS[i+1]} ;;
-      sync|suspend|resume) kind=repositories ;;
-    esac
-  done
-  if [[ -n $kind && $cur != -* ]]; then
-    COMPREPLY=($(compgen -W "$(veranda get "$kind" -o name 2>/dev/null | sed 's|.*/||')" -- "$cur"))
-  elif (( COMP_CWORD == 1 )); then
-    COMPREPLY=($(compgen -W "get describe sync suspend resume cron dump apply delete scan version completion" -- "$cur"))
-  fi
-}
-complete -F _veranda veranda
-)bash";
-
 /// Everything the command line can say; lives as long as the parser refers to it.
 struct command_line {
   globals g;
@@ -65,6 +38,7 @@ struct command_line {
   dump_options dump;
   files_options apply, remove;
   scan_options scan;
+  std::string shell;
   std::function<int()> chosen;
 };
 
@@ -154,11 +128,11 @@ void add_without_daemon(CLI::App& app, command_line& c) {
     std::cout << "veranda " << VERANDA_VERSION << '\n';
     return exit_ok;
   });
-  auto* completion = add(app, "completion", "Print shell completion", c.chosen, [] {
-    std::cout << bash_completion;
+  auto* completion = add(app, "completion", "Print a script that completes words in a shell", c.chosen, [&c] {
+    std::cout << completion_script(c.shell);
     return exit_ok;
   });
-  completion->add_option("shell", "bash")->required()->check(CLI::IsMember({"bash"}));
+  completion->add_option("shell", c.shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
 }
 
 int run(int argc, char** argv) {
@@ -173,6 +147,11 @@ int run(int argc, char** argv) {
   if (argc < 2) {
     std::cerr << app.help();
     return exit_usage;
+  }
+  if (std::string_view{argv[1]} == "__complete") { // what the scripts of `completion` ask
+    for (const auto& word : complete(app, {argv + 2, argv + argc}))
+      std::cout << word << '\n';
+    return exit_ok;
   }
   try {
     app.parse(argc, argv);

@@ -1,0 +1,121 @@
+"""Manual pages and shell completion: complete, and well formed."""
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+from harness.case import Case, manifest
+from harness.daemon import BIN, CLEAN, veranda, verandad
+from test_service import REPOSITORY
+
+COMMANDS = ["get", "describe", "dump", "sync", "suspend", "resume", "apply", "delete", "cron next", "scan", "version", "completion"]
+
+
+def flags(text):
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text)) - {"--help"}
+
+
+class Pages(Case):
+    def setUp(self):
+        super().setUp()
+        subprocess.run([sys.executable, REPOSITORY / "tools/man-pages", BIN, self.folder], check=True, timeout=120, stdin=subprocess.DEVNULL)
+
+    def page(self, name):
+        return (self.folder / name).read_text().replace("\\-", "-")
+
+    def entries(self, name):
+        """What has an entry of its own."""
+        return set(re.findall(r"(?m)^\.TP\n\.B (.*)$", self.page(name)))
+
+    def test_each_flag_of_the_daemon_has_an_entry(self):
+        wanted = re.findall(r"(?m)^  (--.*)$", verandad("--help").stdout)
+        self.assertGreater(len(wanted), 40)
+        self.assertEqual(set(wanted) - self.entries("verandad.8"), {"--help, -h"} - self.entries("verandad.8"))
+
+    def test_each_flag_and_command_of_the_command_line_is_there(self):
+        page, listed = self.page("veranda.1"), re.search(r"(?s)\nSubcommands:\n(.*)", veranda("--help").stdout).group(1)
+        self.assertEqual([name.split()[0] for name in COMMANDS if name != "cron next"], [n for n in re.findall(r"(?m)^  (\w+)", listed) if n != "cron"])
+        for command in COMMANDS:
+            chapter = re.search(rf"(?ms)^\.SS {command}(?: [^\n]*)?\n(.*?)(?=^\.S[SH] )", page)
+            self.assertIsNotNone(chapter, command)
+            of_it = flags(re.search(r"(?s)Options:\n(.*)", veranda(*command.split(), "--help").stdout).group(1))
+            self.assertEqual({flag for flag in of_it if not re.search(rf"(?m)^\.B (-\w, )?{flag}\b", chapter.group(1))}, set(), command)
+        self.assertEqual({flag for flag in flags(veranda("--help").stdout) if flag not in page}, set())
+
+    def test_nothing_of_the_builders_is_in_them(self):
+        for name in ("verandad.8", "veranda.1"):
+            self.assertNotRegex(self.page(name), r"/root|/home/|@[A-Z]+@")
+
+    @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not there (Debian package mandoc)")
+    def test_they_are_well_formed(self):
+        done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", self.folder / "verandad.8", self.folder / "veranda.1"], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+
+
+def completed(*words):
+    done = veranda("__complete", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+class Words(unittest.TestCase):
+    """What the command line answers a shell."""
+
+    def test_commands(self):
+        self.assertEqual(completed(""), [name.split()[0] for name in COMMANDS[:8]] + ["cron", "scan", "version", "completion"])
+        self.assertEqual(completed("de"), ["describe", "delete"])
+        self.assertEqual(completed("cron", ""), ["next"])
+        self.assertEqual(completed("completion", ""), ["bash", "zsh"])
+
+    def test_flags_of_the_command_and_of_all(self):
+        for command in COMMANDS:
+            known = flags(veranda(*command.split(), "--help").stdout.split("Options:")[1]) | flags(veranda("--help").stdout.split("Options:")[1])
+            self.assertEqual({flag for flag in completed(*command.split(), "--") if flag != "--help"}, known, command)
+        self.assertEqual(completed("sync", "--wa"), ["--wait"])
+
+    def test_values(self):
+        self.assertEqual(completed("get", "-o", "j"), ["json"])
+        self.assertEqual(completed("get", "--output=y"), ["--output=yaml"])
+        self.assertEqual(completed("get", "--output", "=", "y"), ["yaml"])  # as bash cuts it
+        self.assertEqual(completed("apply", "-f", ""), [":files"])
+        self.assertEqual(completed("--data-dir", ""), [":directories"])
+        self.assertEqual(completed("-n", ""), [])
+        self.assertEqual(completed("-n", "team", "ge"), ["get"])
+
+    def test_kinds_and_names(self):
+        self.assertEqual(completed("get", "package"), ["packagerevisions", "packagerevisionresources", "packages"])
+        self.assertEqual(completed("get", "-A", "packages", ""), [":names packages"])
+        self.assertEqual(completed("delete", ""), ["repositories"])
+        for command in ("sync", "suspend", "resume", "dump"):
+            self.assertEqual(completed(command, "--all" if command != "dump" else "--deep", ""), [":names repositories"])
+        self.assertEqual(completed("get", "--no-such-flag", "packages", "a", ""), [":names packages"])
+
+
+class Bash(Case):
+    def complete(self, script, function, *words, **environment):
+        line = " ".join(f"'{word}'" for word in words)
+        done = subprocess.run(["bash", "-c", f"{script}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; {function}; printf '%s\\n' \"${{COMPREPLY[@]}}\""],
+                              env=CLEAN | {"PATH": f"{BIN.resolve()}:{CLEAN['PATH']}"} | environment, cwd=self.folder, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.split("\n")[:-1]
+
+    def test_of_the_command_line(self):
+        script = veranda("completion", "bash").stdout
+        self.assertEqual(self.complete(script, "_veranda", "veranda", "get", "-o", "na"), ["name"])
+        (self.folder / "a file.yaml").touch()
+        self.assertEqual(self.complete(script, "_veranda", "veranda", "apply", "-f", "a"), ["a file.yaml"])
+        self.write("r.yaml", manifest("some", "/nowhere"), manifest("other", "/nowhere"))
+        daemon = self.daemon()
+        at = {"VERANDA_SERVER": f"http://127.0.0.1:{daemon.port}", "VERANDA_TOKEN": daemon.token()}
+        self.assertEqual(self.complete(script, "_veranda", "veranda", "sync", "s", **at), ["some"])
+
+    def test_of_the_daemon(self):
+        script = (REPOSITORY / "config/completion/verandad.bash").read_text()
+        self.assertEqual(set(self.complete(script, "_verandad", "verandad", "--")), flags(" ".join(re.findall(r"(?m)^  (--.*)$", verandad("--help").stdout))) | {"--help"})
+        self.assertEqual(self.complete(script, "_verandad", "verandad", "r"), ["release"])
+        (self.folder / "folder").mkdir()
+        (self.folder / "fine").touch()
+        self.assertEqual(self.complete(script, "_verandad", "verandad", "--data-dir", "f"), ["folder"])
+        self.assertEqual(set(self.complete(script, "_verandad", "verandad", "--config", "=", "f")), {"folder", "fine"})
+        self.assertEqual(self.complete(script, "_verandad", "verandad", "--listen", ""), [""])
