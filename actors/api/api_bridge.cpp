@@ -72,6 +72,8 @@ nlohmann::json to_json(const msg::repository_state_view& view) {
     state["nextSync"] = format_rfc3339(*d.next_sync);
   if (d.last_success)
     state["lastSuccess"] = format_rfc3339(*d.last_success);
+  if (d.hold)
+    state["deletionHold"] = {{"count", d.hold->count}, {"total", d.hold->total}, {"since", format_rfc3339(d.hold->since)}, {"cause", d.hold->cause}, {"permit", d.hold->permit}};
   state["runs"] = nlohmann::json::array();
   for (const auto& run : d.runs)
     state["runs"].push_back(to_json(run));

@@ -82,6 +82,7 @@ metric_set::metric_set()
       packages{registry, {"veranda_cache_packages", level, "Packages in the cache."}},
       package_revisions{registry, {"veranda_cache_package_revisions", level, "Package revisions in the cache."}},
       bad_items{registry, {"veranda_discovery_bad_items", level, "Refs, packages and files that could not be taken over wholly, as of each repository's last sync."}},
+      deletions_held{registry, {"veranda_deletions_held", level, "Package revisions that are gone from their remotes and kept, as too many would have gone at once."}},
       revision_changes{registry,
                        {"veranda_package_revision_changes_total", rising, "Package revisions that syncs added, changed and removed.", {"change"}},
                        one_label({"added", "changed", "removed"})},

@@ -37,6 +37,7 @@ struct metric_set {
   collected_family packages;
   collected_family package_revisions;
   collected_family bad_items;
+  collected_family deletions_held;
   counters revision_changes;
 
   // One series per repository, up to a limit

@@ -69,6 +69,7 @@ void metric_telemetry::repository_counts(const object_key& key, const durable_st
   facts.packages = state.packages;
   facts.revisions = state.revisions;
   facts.bad = state.bad_count;
+  facts.held = state.hold ? state.hold->count : 0;
   if (state.last_success)
     facts.last_success = state.last_success;
 }
@@ -177,10 +178,10 @@ void metric_telemetry::collect_series(const object_key& key, const repository_fa
 
 void metric_telemetry::collect_repositories(wall_time now) {
   auto& m = metrics_;
-  for (auto* family : {&m.repositories_ready, &m.repositories_by_age, &m.packages, &m.package_revisions, &m.bad_items, &m.repository_ready,
+  for (auto* family : {&m.repositories_ready, &m.repositories_by_age, &m.packages, &m.package_revisions, &m.bad_items, &m.deletions_held, &m.repository_ready,
                        &m.repository_last_success, &m.repository_lateness, &m.repository_next_sync, &m.repository_series_left_out})
     family->clear();
-  std::uint64_t packages = 0, revisions = 0, bad = 0, ready = 0, not_ready = 0, unknown = 0;
+  std::uint64_t packages = 0, revisions = 0, bad = 0, held = 0, ready = 0, not_ready = 0, unknown = 0;
   std::array<std::uint64_t, age_bounds.size()> by_age{};
   std::uint32_t series = 0;
 
@@ -189,6 +190,7 @@ void metric_telemetry::collect_repositories(wall_time now) {
     packages += facts.packages;
     revisions += facts.revisions;
     bad += facts.bad;
+    held += facts.held;
     ++(!facts.ready ? unknown : *facts.ready ? ready : not_ready);
     if (facts.last_success)
       for (std::size_t i = 0; i < age_bounds.size(); ++i)
@@ -206,6 +208,7 @@ void metric_telemetry::collect_repositories(wall_time now) {
   m.packages.add({}, static_cast<double>(packages));
   m.package_revisions.add({}, static_cast<double>(revisions));
   m.bad_items.add({}, static_cast<double>(bad));
+  m.deletions_held.add({}, static_cast<double>(held));
   m.repository_series_left_out.add({}, static_cast<double>(repositories_.size() - series));
 }
 

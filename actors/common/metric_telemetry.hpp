@@ -63,6 +63,7 @@ private:
     std::uint64_t packages = 0;
     std::uint64_t revisions = 0;
     std::uint64_t bad = 0;
+    std::uint64_t held = 0;
   };
   void collect_process();
   void collect_repositories(wall_time now);

@@ -1,6 +1,7 @@
 #include "actors/kube/event_sender.hpp"
 
 #include "actors/common/log.hpp"
+#include "actors/logic/condition_builder.hpp"
 #include "adapters/codec/repository_codec.hpp"
 #include "adapters/kube/event_requests.hpp"
 
@@ -17,12 +18,18 @@ bool may_pass(const failure& why) {
 
 } // namespace
 
-event_sender::ready event_sender::read(const std::string& uid, const std::string& status_json) {
+event_sender::told event_sender::read(const std::string& uid, const std::string& status_json) {
   const auto status = codec::decode_status(R"({"status":)" + status_json + "}");
+  told out{uid, {}, {}, {}, {}};
   for (const auto& c : status.conditions)
-    if (c.type == "Ready")
-      return {uid, c.status, c.reason, c.message};
-  return {uid, {}, {}, {}};
+    if (c.type == logic::condition_types::ready && out.reason.empty()) {
+      out.status = c.status;
+      out.reason = c.reason;
+      out.message = c.message;
+    } else if (c.type == logic::condition_types::deletion_held && c.status == "True") {
+      out.held = c.message;
+    }
+  return out;
 }
 
 void event_sender::note(const object_key& key, const std::string& uid, const std::string& status_json, const std::string& there) {
@@ -34,11 +41,17 @@ void event_sender::note(const object_key& key, const std::string& uid, const std
   auto& last = last_[key];
   if (last.uid != uid)
     last = read(uid, R"({"conditions":[)" + there + "]}");
-  const bool same = last.status == now.status && last.reason == now.reason && (now.status == "True" || last.message == now.message);
-  last = now;
-  if (same)
+  const auto before = std::exchange(last, now);
+  if (before.status != now.status || before.reason != now.reason || (now.status != "True" && before.message != now.message))
+    say({key, uid, now.reason == "Error", now.reason, now.message});
+  if (before.held == now.held)
     return;
-  auto record = aggregator_.take({key, uid, now.reason == "Error", now.reason, now.message}, env_.wall_now());
+  const bool held = !now.held.empty();
+  say({key, uid, held, held ? "DeletionHeld" : "DeletionHeldEnded", held ? now.held : "no removals of package revisions are held any more"});
+}
+
+void event_sender::say(const logic::happening& what) {
+  auto record = aggregator_.take(what, env_.wall_now());
   if (!record)
     return;
   if (queue_.size() >= policy_.max_queued) {

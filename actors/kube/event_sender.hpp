@@ -25,8 +25,8 @@ public:
   using time = std::chrono::steady_clock::time_point;
   event_sender(const runtime_env& env, std::shared_ptr<kube::api_client> client, const event_sender_policy& policy) : env_(env), client_(std::move(client)), policy_(policy) {}
 
-  /// An object's status becomes this. Something to say when its Ready condition changes its reason, or says something else of what is wrong; `there` is the Ready
-  /// condition that the object has (JSON, or empty), which counts while nothing was said about it here.
+  /// An object's status becomes this. Something to say when its Ready condition changes its reason, or says something else of what is wrong, and when removals are held, or no
+  /// longer are; `there` is what the object has of these conditions (`kube::told_conditions`), which counts while nothing was said about it here.
   void note(const object_key& key, const std::string& uid, const std::string& status_json, const std::string& there);
   /// Starts what may be started.
   void step(time now);
@@ -41,11 +41,12 @@ private:
     unsigned tries = 0;
     bool anew = false; ///< made again because the one to be changed was not there
   };
-  struct ready {
-    std::string uid, status, reason, message;
-    bool operator==(const ready&) const = default;
+  /// What was said about an object: its Ready condition, and the message of its DeletionHeld, if it has one.
+  struct told {
+    std::string uid, status, reason, message, held;
   };
-  [[nodiscard]] static ready read(const std::string& uid, const std::string& status_json);
+  [[nodiscard]] static told read(const std::string& uid, const std::string& status_json);
+  void say(const logic::happening& what);
   void send(entry one);
   void ended(entry one, const result<kube::api_answer>& answer, const kube::api_request& request);
 
@@ -53,7 +54,7 @@ private:
   std::shared_ptr<kube::api_client> client_;
   const event_sender_policy policy_;
   logic::event_aggregator aggregator_{policy_.aggregation};
-  std::map<object_key, ready> last_;
+  std::map<object_key, told> last_;
   std::deque<entry> queue_;
   std::size_t in_flight_ = 0;
   bool failed_ = false; ///< something that may pass: `step` pauses

@@ -71,7 +71,7 @@ void ask(self_ptr self, const kube::api_request& request, Then then) {
 }
 
 kube::known_object known_of(const api_object& object) {
-  return {object.uid, object.resource_version, kube::ready_condition(object.json), kube::foreign_conditions(object.json)};
+  return {object.uid, object.resource_version, kube::told_conditions(object.json), kube::foreign_conditions(object.json)};
 }
 
 void read(self_ptr self, write w) {
@@ -111,7 +111,7 @@ void patch(self_ptr self, write w, const kube::known_object& known) {
   auto& st = self->state;
   ++w.tries;
   if (w.tries == 1)
-    st.events->note(w.order.key, known.uid, w.order.json, known.ready);
+    st.events->note(w.order.key, known.uid, w.order.json, known.told);
   const auto request = kube::status_patch_request(st.deps.type, w.order.key, known.resource_version, kube::status_patch(w.order.json, known.foreign));
   ask(self, request, [self, w = std::move(w)](int status, outcome object) mutable { on_patched(self, std::move(w), status, std::move(object)); });
 }

@@ -104,6 +104,20 @@ condition packages_degraded_condition(const std::vector<bad_item>& first_few, st
   return make(condition_types::packages_degraded, "True", "BadItems", std::move(text));
 }
 
+condition deletion_held_condition(const deletion_hold& hold, const object_key& key, unsigned max_percent, std::optional<wall_time> release) {
+  const auto object = key.name + " -n " + key.ns;
+  auto text = std::to_string(hold.count) + " of " + std::to_string(hold.total) + " package revisions are gone from the remote and are kept, as more than " +
+              std::to_string(max_percent) + "% would go at once: " + hold.cause + ". Put them back; or, when they are meant to go: veranda sync " + object +
+              " --allow-deletion (in a cluster: kubectl annotate repository " + object + " --overwrite " + std::string{api_names::allow_deletion_annotation} + "=" +
+              hold.permit + ")";
+  if (release) text += ". If they stay away they go by themselves after " + format_rfc3339(*release);
+  return make(condition_types::deletion_held, "True", "TooManyRemovals", std::move(text));
+}
+
+std::string held_note(const deletion_hold& hold) {
+  return std::to_string(hold.count) + " package revisions that the remote no longer has are kept: see condition " + std::string{condition_types::deletion_held};
+}
+
 condition schedule_invalid_condition(const std::string& expression, const std::string& problem, std::chrono::milliseconds instead) {
   return make(condition_types::schedule_invalid, "True", problem.empty() ? "NoFutureRun" : "InvalidCronExpression",
               "spec.sync.schedule: \"" + expression + "\": " +
@@ -187,7 +201,7 @@ bool says_the_same(const repository_status& a, const repository_status& b) {
 
 bool says_alike(const std::vector<condition>& published, const std::vector<condition>& ours, std::int64_t generation) {
   using namespace condition_types;
-  constexpr std::string_view all[] = {ready, reconciling, stalled, packages_degraded, schedule_invalid, repository_conflict};
+  constexpr std::string_view all[] = {ready, reconciling, stalled, packages_degraded, deletion_held, schedule_invalid, repository_conflict};
   const auto find = [](const std::vector<condition>& in, std::string_view type) { return std::find_if(in.begin(), in.end(), [type](const condition& c) { return c.type == type; }); };
   return std::all_of(std::begin(all), std::end(all), [&](std::string_view type) {
     const auto was = find(published, type);

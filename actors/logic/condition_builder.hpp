@@ -13,6 +13,7 @@ inline constexpr std::string_view ready = "Ready";
 inline constexpr std::string_view reconciling = "Reconciling";
 inline constexpr std::string_view stalled = "Stalled";
 inline constexpr std::string_view packages_degraded = "PackagesDegraded";
+inline constexpr std::string_view deletion_held = "DeletionHeld";
 inline constexpr std::string_view schedule_invalid = "ScheduleInvalid";
 inline constexpr std::string_view repository_conflict = "RepositoryConflict";
 } // namespace condition_types
@@ -34,6 +35,10 @@ inline constexpr std::string_view repository_conflict = "RepositoryConflict";
 [[nodiscard]] condition stalled_condition(ec code, std::optional<wall_time> next);
 /// Items that are not, or not wholly, in the cache: their count and the first few reasons.
 [[nodiscard]] condition packages_degraded_condition(const std::vector<bad_item>& first_few, std::uint64_t count);
+/// Removals that wait for a permit: how many of how many, why, and what gives it. `release`: when they are carried out without one.
+[[nodiscard]] condition deletion_held_condition(const deletion_hold& hold, const object_key& key, unsigned max_percent, std::optional<wall_time> release);
+/// The same for the Ready condition, as a clause.
+[[nodiscard]] std::string held_note(const deletion_hold& hold);
 /// The cron expression is not followed, and what holds instead.
 [[nodiscard]] condition schedule_invalid_condition(const std::string& expression, const std::string& problem, std::chrono::milliseconds instead);
 /// Other Repository objects, `ns/name`, over the same packages.

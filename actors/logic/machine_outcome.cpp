@@ -57,9 +57,11 @@ void repository_machine::impl::succeed(const running_sync& run, const sync_outco
   streak_ = {};
   error_.reset();
   stalled_ = false;
+  rechecked_ = true;
   if (run.demand.full || kept_.basis.digest.empty() || !last_full_) last_full_ = now;
   if (!outcome.unchanged) {
     kept_.basis = outcome.basis;
+    kept_.hold = outcome.hold;
     kept_.revisions = outcome.stats.revisions;
     kept_.packages = outcome.stats.packages;
     kept_.bad_count = std::max<std::uint64_t>(outcome.stats.bad, outcome.bad.size());

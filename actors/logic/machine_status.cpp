@@ -1,4 +1,5 @@
 #include "actors/logic/condition_builder.hpp"
+#include "actors/logic/deletion_hold.hpp"
 #include "actors/logic/repository_machine_impl.hpp"
 
 #include <algorithm>
@@ -45,6 +46,7 @@ condition repository_machine::impl::ready() const {
   } else if (kept_.revisions == 0) {
     notes.push_back(nothing_found_note(object_.spec));
   }
+  if (kept_.hold) notes.push_back(held_note(*kept_.hold));
   if (suspended_) notes.push_back("suspended by annotation " + std::string{api_names::suspend_annotation});
   return ready_condition(blocked() ? std::nullopt : next_planned().at, notes);
 }
@@ -66,6 +68,11 @@ repository_status repository_machine::impl::build_status() const {
   s.conditions.push_back(ready());
   add_progress(s.conditions);
   if (kept_.bad_count > 0) s.conditions.push_back(packages_degraded_condition(kept_.bad, kept_.bad_count));
+  if (kept_.hold) {
+    s.conditions.push_back(
+        deletion_held_condition(*kept_.hold, object_.meta.key, settings_.max_delete_percent, release_time(*kept_.hold, settings_.release_deletions_after)));
+    s.deletion_permit = kept_.hold->permit;
+  }
   if (!plan_.problem().empty() || plan_.runs_never()) {
     s.conditions.push_back(schedule_invalid_condition(plan_.expression(), plan_.problem(), plan_.frequency()));
   }

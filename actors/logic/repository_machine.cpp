@@ -1,6 +1,7 @@
 #include "actors/logic/repository_machine.hpp"
 
 #include "actors/logic/condition_builder.hpp"
+#include "actors/logic/deletion_hold.hpp"
 #include "actors/logic/repository_machine_impl.hpp"
 
 #include <algorithm>
@@ -59,6 +60,7 @@ void repository_machine::impl::heal_clock(wall_time now) {
   within(last_full_, std::chrono::milliseconds{0});
   within(last_end_, std::chrono::milliseconds{0});
   if (schedule_changed_ > now) schedule_changed_ = now;
+  if (kept_.hold) kept_.hold->agreed = std::min(kept_.hold->agreed, now);
 }
 
 void repository_machine::impl::take_request(wall_time now) {
@@ -68,6 +70,22 @@ void repository_machine::impl::take_request(wall_time now) {
   const bool full = annotation(object_, api_names::sync_mode_annotation) == "full";
   merge(pending_, {.cause = sync_cause::user, .full = full, .fresh = true, .due = now});
   streak_ = {};
+}
+
+void repository_machine::impl::take_permit(wall_time now) {
+  if (!kept_.hold || seen_permit_ == kept_.hold->permit || annotation(object_, api_names::allow_deletion_annotation) != kept_.hold->permit) return;
+  seen_permit_ = kept_.hold->permit;
+  merge(pending_, {.cause = sync_cause::user, .full = false, .fresh = true, .due = now});
+  streak_ = {};
+}
+
+/// Whether what is held may be allowed now, or was never judged by this process.
+void repository_machine::impl::look_at_hold(sync_order& order, wall_time now) const {
+  if (!kept_.hold) return;
+  const bool asked = annotation(object_, api_names::allow_deletion_annotation) == kept_.hold->permit;
+  const auto released = release_time(*kept_.hold, settings_.release_deletions_after);
+  if (asked || (released && *released <= now)) order.permit = kept_.hold->permit;
+  order.recheck = !order.permit.empty() || !rechecked_;
 }
 
 void repository_machine::impl::take_schedule(bool first, wall_time now, effects& fx) {
@@ -125,6 +143,7 @@ void repository_machine::impl::start(sync_demand demand, wall_time now, effects&
                .fresh = demand.fresh,
                .full = demand.full,
                .due = demand.due};
+  look_at_hold(run.order, now);
   run.demand = demand;
   run.started = now;
   run.generation = relevant_generation_;
@@ -185,6 +204,7 @@ effects repository_machine::on_object(const repository_object& object, wall_time
   m.deleted_ = object.meta.deleted.has_value();
   if (first) m.relevant_generation_ = object.meta.generation;
   m.take_request(now);
+  m.take_permit(now);
   if (!m.spec_failure_) m.take_spec(now, fx);
   if (m.blocked()) {
     m.cancel_running(fx);
@@ -223,6 +243,17 @@ bool repository_machine::on_listed_changed(wall_time now, effects& out) {
   const auto fx = m.finish({}, now);
   out.publish = out.publish || fx.publish;
   return true;
+}
+
+std::optional<deletion_hold> repository_machine::judge(const package_delta& delta, const std::string& note, wall_time now) const {
+  const auto& m = *impl_;
+  if (!m.running_ || !m.good_spec_ || !m.good_spec_->git) return std::nullopt;
+  return hold_removals(delta, {.standing = m.kept_.hold,
+                               .before = m.kept_.basis,
+                               .max_percent = m.settings_.max_delete_percent,
+                               .permit = m.running_->order.permit,
+                               .cause = cause_of_removals(m.kept_.basis, delta.basis, m.good_spec_->git->branch, note),
+                               .now = now});
 }
 
 effects repository_machine::on_finished(const sync_outcome& outcome, wall_time now) {

@@ -14,6 +14,8 @@ struct machine_settings {
   std::chrono::milliseconds retry_initial{std::chrono::seconds{5}};
   std::chrono::milliseconds retry_max{std::chrono::minutes{5}};
   std::chrono::milliseconds needs_change_recheck{std::chrono::minutes{10}};
+  unsigned max_delete_percent = 50; ///< of the revisions that may be removed at once; 100: all
+  std::chrono::milliseconds release_deletions_after{0}; ///< 0: held removals wait for a permit
   std::string time_zone = "UTC";
   /// Share of the default frequency and of the health check's (0 to 0.9) by which the first wait after the start of the process is shortened, by a
   /// stable hash of the remote, so that repositories started together do not stay together. 0: not at all.
@@ -26,6 +28,8 @@ struct sync_order {
   sync_cause cause = sync_cause::start;
   bool fresh = false; ///< the listing must begin after now; otherwise one at most 5 s old serves
   bool full = false;  ///< compare everything, do not trust the basis
+  bool recheck = false; ///< compare although the basis is equal: removals are held, and may be judged differently now
+  std::string permit = {}; ///< of the held removals that are allowed
   wall_time due{};    ///< when it should have begun; lateness is the time of the start minus this
   bool operator==(const sync_order&) const = default;
 };
@@ -38,6 +42,7 @@ struct sync_outcome {
   sync_basis basis;       ///< on success
   sync_stats stats;
   std::vector<bad_item> bad;
+  std::optional<deletion_hold> hold; ///< the removals that `judge` found too many, and that were not carried out
   std::string note; ///< what was found when it needs saying: `no packages found in ...`, empty otherwise
 };
 
@@ -82,6 +87,9 @@ struct next_sync {
 ///   the next scheduled time holds when it is earlier. `overloaded` is never shown as an error. Waits are lengthened by up to a tenth.
 /// * Health check: a listing every `health_check_frequency` (not while a retry is planned, nor when it is 0), cause `health`; with a cron expression it
 ///   only keeps the condition honest: moved refs then wait for the schedule (see `on_listed_changed`). One that finds nothing moves no schedule.
+/// * Removals that are too many at once (`judge`) are held: the rest of the delta is applied, the basis is the new one, so that syncs are listings until the refs
+///   move, a permit comes (annotation `veranda.dev/allow-deletion`, whatever else it says is ignored) or `release_deletions_after` is over. Then, and in the first sync
+///   of a process, which may have other settings, the comparison is made again.
 /// * Every `full_compare_interval` since the last full one (0: never), the next periodic sync is full.
 /// * In progress is shown from `on_listed_changed` on (from the start when nothing is known yet), so a sync that finds nothing flips no condition.
 /// * Clock steps: due times are judged by `now`; a step backwards re-plans a periodic due time further away than one period (or than cron's second next
@@ -109,6 +117,8 @@ public:
   /// The running sync's listing differs from the basis, or the sync goes on anyway because it is a full one. Answers whether to go on: false for a health check of a repository with a cron
   /// expression (the sync then ends as unchanged with the old basis, and nothing is published as in progress).
   bool on_listed_changed(wall_time now, effects& out);
+  /// Whether the removals of the running sync's delta must wait; `note` as in its outcome. Nothing: they may be carried out.
+  [[nodiscard]] std::optional<deletion_hold> judge(const package_delta& delta, const std::string& note, wall_time now) const;
   /// The started sync ended; once for each. Another `sync_id` than the running one's is ignored.
   effects on_finished(const sync_outcome& outcome, wall_time now);
   /// When `on_time` should be called at the latest. Nothing while a sync runs or none may.
@@ -118,7 +128,7 @@ public:
   [[nodiscard]] bool dirty() const noexcept;
   [[nodiscard]] const repository_object& object() const noexcept;
   /// Status to publish: `Ready` first (1.3: reasons and texts of the reference; ready names the next sync time), then `Reconciling`, `Stalled`,
-  /// `PackagesDegraded`, `ScheduleInvalid`, `RepositoryConflict`, present (True) only while they apply. `last_transition` of a condition moves only when its status moves; `Ready` is compared with the last published one.
+  /// `PackagesDegraded`, `DeletionHeld`, `ScheduleInvalid`, `RepositoryConflict`, present (True) only while they apply. `last_transition` of a condition moves only when its status moves; `Ready` is compared with the last published one.
   [[nodiscard]] repository_status status(wall_time now);
   /// What must survive a restart, as of now.
   [[nodiscard]] durable_state durable() const;

@@ -34,11 +34,13 @@ struct repository_machine::impl {
   void begin(wall_time now);
   void heal_clock(wall_time now);
   void take_request(wall_time now);
+  void take_permit(wall_time now);
   void take_spec(wall_time now, effects& fx);
   void take_schedule(bool first, wall_time now, effects& fx);
   void cancel_running(effects& fx);
   void start_due(wall_time now, effects& fx);
   void start(sync_demand demand, wall_time now, effects& fx);
+  void look_at_hold(sync_order& order, wall_time now) const;
   void conclude(const running_sync& run, const sync_outcome& outcome, wall_time now, effects& fx);
   void take_up_again(const running_sync& run, const failure& f, wall_time now);
   void succeed(const running_sync& run, const sync_outcome& outcome, wall_time now, effects& fx);
@@ -80,6 +82,7 @@ struct repository_machine::impl {
   std::int64_t relevant_generation_ = 0;      ///< of the last change that needs a sync
   std::int64_t observed_generation_ = 0;      ///< as published
   std::string seen_request_;
+  std::string seen_permit_;
   std::vector<std::string> conflicts_;
 
   // what to do when
@@ -102,6 +105,7 @@ struct repository_machine::impl {
   bool stalled_ = false;
   std::optional<wall_time> last_end_;
   std::optional<wall_time> last_full_; ///< last full compare, in this process
+  bool rechecked_ = false;           ///< what was held before the restart was judged by this process
   std::string note_;
   durable_state kept_; ///< the rest of what is durable; run-once, error and next time are filled in by `durable`
 

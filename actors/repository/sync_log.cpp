@@ -49,6 +49,15 @@ void log_sync_result(const repository_state& st, const msg::sync_result& synced)
     line(st, log::level::warn, synced.delta.bad[i].what + ": " + synced.delta.bad[i].reason);
 }
 
+void log_held(const repository_state& st, const logic::sync_outcome& outcome) {
+  const auto before = st.machine->durable().hold;
+  if (outcome.hold && (!before || before->permit != outcome.hold->permit))
+    line(st, log::level::warn, std::to_string(outcome.hold->count) + " of " + std::to_string(outcome.hold->total) +
+           " package revisions are gone from the remote and are kept until that is allowed (condition DeletionHeld): " + outcome.hold->cause);
+  else if (before && !outcome.hold)
+    line(st, log::level::info, "no removals are held any more; this sync carried out " + std::to_string(outcome.stats.cached_only));
+}
+
 void log_sync_finished(const repository_state& st, const logic::sync_outcome& outcome, std::chrono::milliseconds took) {
   if (outcome.error)
     line(st, class_of(outcome.error->code) == error_class::stop ? log::level::info : log::level::warn, "sync failed after " + seconds(took) + " secs",

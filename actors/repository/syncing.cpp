@@ -1,6 +1,7 @@
 #include "actors/repository/repository_parts.hpp"
 
 #include "actors/common/guard.hpp"
+#include "actors/logic/deletion_hold.hpp"
 #include "actors/logic/discovery/discovery.hpp"
 #include "actors/repository/sync_log.hpp"
 
@@ -44,20 +45,25 @@ void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
   logic::sync_outcome outcome;
   outcome.sync_id = run.order.sync_id;
   outcome.basis = synced->delta.basis;
-  outcome.stats = synced->delta.stats;
   outcome.bad = synced->delta.bad;
   outcome.note = synced->note;
+  outcome.hold = st.machine->judge(synced->delta, synced->note, wall_now(st));
+  std::shared_ptr<const package_delta> delta{synced, &synced->delta};
+  if (outcome.hold)
+    delta = std::make_shared<const package_delta>(logic::without_removals(synced->delta));
+  outcome.stats = delta->stats;
   run.applying = true;
   st.cell->set_detail("phase", "applying");
-  msg::apply_delta apply{*st.claim, {synced, &synced->delta}, st.machine->durable_after(outcome, wall_now(st))};
+  msg::apply_delta apply{*st.claim, delta, st.machine->durable_after(outcome, wall_now(st))};
   self->request(st.deps.cache, apply_patience, std::move(apply))
     .then(
-      [self, synced, outcome](const store::apply_result& applied) mutable {
+      [self, synced, delta, outcome](const store::apply_result& applied) mutable {
         auto& state = self->state;
         if (superseded(state, outcome.sync_id))
           return;
         log_sync_result(state, *synced);
-        state.deps.env.telemetry->delta_applied(synced->delta);
+        log_held(state, outcome);
+        state.deps.env.telemetry->delta_applied(*delta);
         state.deps.env.telemetry->feed_position(applied.position);
         outcome.bad.insert(outcome.bad.end(), applied.rejected.begin(), applied.rejected.end());
         outcome.stats.revisions = applied.revisions;
@@ -119,7 +125,7 @@ void on_listing(self_ptr self, const git::listing& listed) {
   }
   run.listing_digest = listed.digest;
   run.basis = logic::basis_of(*listed.refs, st.key, *run.spec);
-  if (!run.order.full && st.basis_holds && run.basis.digest == st.machine->durable().basis.digest) {
+  if (!run.order.full && !run.order.recheck && st.basis_holds && run.basis.digest == st.machine->durable().basis.digest) {
     st.known_digest = listed.digest;
     st.known_spec = *run.spec;
     finish(self, unchanged(st));
@@ -181,7 +187,7 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
     return;
   }
   const bool same_spec = st.known_spec && *st.known_spec == spec_of(st);
-  msg::get_listing wanted{st.uid, order.full || !same_spec ? std::string{} : st.known_digest,
+  msg::get_listing wanted{st.uid, order.full || order.recheck || !same_spec ? std::string{} : st.known_digest,
                           order.fresh ? self->clock().now() : self->clock().now() - listing_reuse};
   self->request(st.applied.remote, listing_patience, std::move(wanted))
     .then(

@@ -119,6 +119,8 @@ void real_system::spawn_supervisor() {
   repository.machine.default_frequency = settings_.repo_sync_frequency;
   repository.machine.health_check_frequency = settings_.once ? std::chrono::milliseconds{0} : settings_.health_check_frequency;
   repository.machine.full_compare_interval = settings_.full_compare_interval;
+  repository.machine.max_delete_percent = settings_.max_delete_percent;
+  repository.machine.release_deletions_after = settings_.release_deletions_after;
   repository.machine.time_zone = settings_.time_zone;
   repository.machine.spread = 0.5;
   auto& remote = deps.remote;
@@ -149,6 +151,7 @@ result<void> real_system::spawn_readers() {
   deps.supervisor = supervisor_;
   deps.permit = std::make_shared<source::deletion_permit>(std::filesystem::absolute(settings_.data_dir / "allow-deletion").lexically_normal());
   deps.planning.allow_deletion = settings_.allow_manifest_deletion;
+  deps.planning.hold_percent = settings_.max_delete_percent;
   deps.planning.release = deps.permit->how();
   deps.first_applied = [this] { spawn_watcher_or_fail(); };
   deps.problems = [this](const std::vector<source::manifest_problem>& problems) { ready_.set_problems(problems); };

@@ -402,6 +402,7 @@ repository_status decode_status(std::string_view text) {
   out.git_commit_hash = read_text(status, "gitCommitHash");
   out.handled_request = read_text(status, "lastHandledSyncRequest");
   out.fence = read_number(status, "fence");
+  out.deletion_permit = read_text(status, "deletionPermit");
   return out;
 }
 
@@ -430,6 +431,7 @@ std::string encode_status(const repository_status& status) {
   text("gitCommitHash", status.git_commit_hash);
   text("lastHandledSyncRequest", status.handled_request);
   number("fence", status.fence);
+  text("deletionPermit", status.deletion_permit);
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

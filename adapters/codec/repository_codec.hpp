@@ -15,7 +15,7 @@ result<repository_object> decode_repository(std::string_view json);
 repository_status decode_status(std::string_view json);
 
 /// JSON object of the status, Kubernetes field names: conditions, lastFullSyncTime, nextFullSyncTime, observedGeneration, observedRunOnceAt, packageCount,
-/// gitCommitHash, and Veranda's nextSyncCause, lastHandledSyncRequest, fence. Zero values are left out.
+/// gitCommitHash, and Veranda's nextSyncCause, lastHandledSyncRequest, fence, deletionPermit. Zero values are left out.
 std::string encode_status(const repository_status& status);
 
 /// Git's check-ref-format rule for a branch name.

@@ -5,7 +5,7 @@
 namespace veranda::kube {
 
 void known_objects::seen(const api_object& object) {
-  known_object now{object.uid, object.resource_version, ready_condition(object.json), foreign_conditions(object.json)};
+  known_object now{object.uid, object.resource_version, told_conditions(object.json), foreign_conditions(object.json)};
   const std::lock_guard lock{mutex_};
   auto& [watched, answered] = all_[object.key];
   if (answered && (answered->uid != now.uid || answered->resource_version == now.resource_version)) answered.reset();
@@ -18,7 +18,7 @@ void known_objects::gone(const object_key& key) {
 }
 
 void known_objects::answered(const api_object& object) {
-  known_object now{object.uid, object.resource_version, ready_condition(object.json), foreign_conditions(object.json)};
+  known_object now{object.uid, object.resource_version, told_conditions(object.json), foreign_conditions(object.json)};
   const std::lock_guard lock{mutex_};
   const auto at = all_.find(object.key);
   if (at == all_.end()) return; // not one of those that are followed, or not any more

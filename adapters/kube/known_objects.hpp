@@ -12,7 +12,7 @@ namespace veranda::kube {
 struct known_object {
   std::string uid;
   std::string resource_version;
-  std::string ready;   ///< its Ready condition, as `ready_condition` gives it
+  std::string told;    ///< the conditions that events speak of, as `told_conditions` gives them
   std::string foreign; ///< conditions of others, as `foreign_conditions` gives them
   bool operator==(const known_object&) const = default;
 };

@@ -14,9 +14,10 @@ namespace {
 using nlohmann::json;
 using namespace logic::condition_types;
 
-constexpr std::array our_types{ready, reconciling, stalled, packages_degraded, schedule_invalid, repository_conflict};
+constexpr std::array our_types{ready, reconciling, stalled, packages_degraded, deletion_held, schedule_invalid, repository_conflict};
 constexpr std::array our_fields{"lastFullSyncTime", "nextFullSyncTime", "nextSyncCause",          "observedGeneration", "observedRunOnceAt",
-                                "packageCount",     "gitCommitHash",    "lastHandledSyncRequest", "fence"};
+                                "packageCount",     "gitCommitHash",    "lastHandledSyncRequest", "fence",
+                                "deletionPermit"};
 constexpr std::size_t max_foreign = 64;
 
 std::string type_of(const json& c) {
@@ -42,10 +43,13 @@ json conditions_of(std::string_view object_json) {
 
 } // namespace
 
-std::string ready_condition(std::string_view object_json) {
+std::string told_conditions(std::string_view object_json) {
   const auto all = conditions_of(object_json);
-  const auto found = std::ranges::find(all, ready, type_of);
-  return found == all.end() ? std::string{} : text_of(*found);
+  std::string out;
+  for (const auto type : {ready, deletion_held})
+    if (const auto found = std::ranges::find(all, type, type_of); found != all.end())
+      out.append(out.empty() ? "" : ",").append(text_of(*found));
+  return out;
 }
 
 std::string foreign_conditions(std::string_view object_json) {

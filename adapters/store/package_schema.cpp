@@ -17,6 +17,8 @@ namespace {
 //             `lock_commit` is NULL when it equals `commit_id`.
 // condemned_* Found without references at a time; they go when they still are so later, and count as missing until then, so that
 //             whoever needs one streams it again (which pardons it).
+// repositories  `basis_source` names where packages were looked for in the last sync (empty: a file of version 2 did not know), `deletion_hold` is
+//             the removals that wait for a permit, as `state_rows.cpp` writes them (NULL: none).
 // Positions and fences start at the time the file is made: what a client or a status remembers of a file that was lost is then in the
 // past of the new one and is never mistaken for its own.
 constexpr const char* version_1 = R"sql(
@@ -78,7 +80,12 @@ CREATE TABLE losses(
 CREATE INDEX losses_by_size ON losses(fits_at) WHERE fits_at IS NOT NULL;
 )sql";
 
-constexpr const char* steps[] = {version_1, version_2};
+constexpr const char* version_3 = R"sql(
+ALTER TABLE repositories ADD COLUMN basis_source TEXT NOT NULL DEFAULT '';
+ALTER TABLE repositories ADD COLUMN deletion_hold TEXT;
+)sql";
+
+constexpr const char* steps[] = {version_1, version_2, version_3};
 
 void migrated_to(sqlite::connection& db, int version) {
   if (version == 2)

@@ -19,7 +19,7 @@ std::optional<wall_time> read_time(const sqlite::query& q, int column) {
 
 constexpr std::string_view select_repository =
     "SELECT id, ns, name, uid, fence, epoch, branch_commit, basis_digest, basis_commit, accepted_run_once, consumed_run_once, handled_request, "
-    "last_success, last_error, last_error_code, next_sync, revisions, packages, bad, bad_count FROM repositories ";
+    "last_success, last_error, last_error_code, next_sync, revisions, packages, bad, bad_count, basis_source, deletion_hold FROM repositories ";
 
 repository_row read_row(const sqlite::query& q) {
   int c = 0;
@@ -49,7 +49,10 @@ repository_row read_row(const sqlite::query& q) {
   if (!q.is_null(c))
     s.bad = decode_bad(q.view(c));
   ++c;
-  s.bad_count = static_cast<std::uint64_t>(q.integer(c));
+  s.bad_count = static_cast<std::uint64_t>(q.integer(c++));
+  s.basis.source = q.text(c++);
+  if (!q.is_null(c))
+    s.hold = decode_hold(q.view(c));
   return row;
 }
 
@@ -119,6 +122,19 @@ std::vector<bad_item> decode_bad(std::string_view text) {
   return bad;
 }
 
+std::string encode_hold(const deletion_hold& hold) {
+  return json::array({hold.count, hold.total, hold.base, hold.permit, hold.cause, to_column(hold.since), to_column(hold.agreed)})
+    .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+deletion_hold decode_hold(std::string_view text) {
+  const auto j = json::parse(text, nullptr, false);
+  const auto number = [&](std::size_t i) { return j[i].is_number_integer(); };
+  if (!j.is_array() || j.size() != 7 || !number(0) || !number(1) || !number(2) || !j[3].is_string() || !j[4].is_string() || !number(5) || !number(6))
+    throw sqlite::error{{ec::corrupt_cache, "a stored deletion hold is damaged", {}, {}, {}}};
+  return {j[0], j[1], j[2], j[3], j[4], to_wall_time(j[5].get<std::int64_t>()), to_wall_time(j[6].get<std::int64_t>())};
+}
+
 std::optional<repository_row> read_repository(sqlite::connection& db, const std::string& uid) {
   static const std::string sql = std::string{select_repository} + "WHERE uid = ?1";
   sqlite::query q{db, sql};
@@ -153,12 +169,13 @@ bool write_state(sqlite::connection& db, const repository_row& stored, const dur
     return false;
   sqlite::query q{db, "UPDATE repositories SET branch_commit = ?2, basis_digest = ?3, basis_commit = ?4, accepted_run_once = ?5, consumed_run_once = ?6, "
                       "handled_request = ?7, last_success = ?8, last_error = ?9, last_error_code = ?10, next_sync = ?11, revisions = ?12, packages = ?13, "
-                      "bad = ?14, bad_count = ?15 WHERE id = ?1"};
+                      "bad = ?14, bad_count = ?15, basis_source = ?16, deletion_hold = ?17 WHERE id = ?1"};
   const auto commit = branch_commit.is_zero() ? std::nullopt : std::optional{sqlite::blob{bytes_of(branch_commit.bytes)}};
   const auto code = wanted.last_error_code ? std::optional{std::string{to_string(*wanted.last_error_code)}} : std::nullopt;
   q.bind(stored.id, commit, wanted.basis.digest, wanted.basis.commit, to_column(wanted.accepted_run_once), to_column(wanted.consumed_run_once),
          wanted.handled_request, to_column(wanted.last_success), wanted.last_error, code, to_column(wanted.next_sync), wanted.revisions, wanted.packages,
-         wanted.bad.empty() ? std::nullopt : std::optional{encode_bad(wanted.bad)}, wanted.bad_count);
+         wanted.bad.empty() ? std::nullopt : std::optional{encode_bad(wanted.bad)}, wanted.bad_count, wanted.basis.source,
+         wanted.hold ? std::optional{encode_hold(*wanted.hold)} : std::nullopt);
   q.run();
   if (wanted.runs != stored.state.runs)
     write_runs(db, stored.id, stored.state.runs, wanted.runs);

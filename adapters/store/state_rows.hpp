@@ -24,6 +24,10 @@ inline constexpr std::size_t runs_kept = 20;
 [[nodiscard]] std::string encode_bad(const std::vector<bad_item>& bad);
 [[nodiscard]] std::vector<bad_item> decode_bad(std::string_view text);
 
+/// The same for a deletion hold.
+[[nodiscard]] std::string encode_hold(const deletion_hold& hold);
+[[nodiscard]] deletion_hold decode_hold(std::string_view text);
+
 /// Brings the row in step with `next`; answers whether anything had to be written. `next.revisions` and `next.packages` are written as they are;
 /// key, uid and fence are not written.
 bool write_state(sqlite::connection& db, const repository_row& stored, const durable_state& next, const oid& branch_commit);

@@ -280,8 +280,8 @@ std::vector<setting> make_table() {
       path("manifests", "DIR", "Directory of manifests to follow: Repository and Secret objects in YAML or JSON. Without it objects come from `veranda apply`.",
            &settings::manifests),
       flag("allow-manifest-deletion",
-           "Remove objects whose files went even when they are over half of those from files, and at least ten. Without it they are kept until a file allow-deletion in the "
-           "data directory releases them, once.",
+           "Remove objects whose files went even when they are more than max-delete-percent of those from files, and at least ten. Without it they are kept until a file "
+           "allow-deletion in the data directory releases them, once.",
            &settings::allow_manifest_deletion),
       flag("kubernetes",
            "Read Repository objects from an API server and write their statuses to it, instead of keeping objects here. Without kubeconfig the configuration is the one that "
@@ -333,6 +333,14 @@ std::vector<setting> make_table() {
                &settings::health_check_frequency, 1s, year, true),
       duration("full-compare-interval", "How often a sync compares everything anew instead of trusting what it remembers.", &settings::full_compare_interval, 1s,
                year),
+      count("max-delete-percent",
+            "Share of a repository's package revisions, or of the objects from manifests, that may go at once. When more would, and at least ten, all of them are kept until that "
+            "is allowed. 100 keeps nothing.",
+            &settings::max_delete_percent, 0, 100),
+      duration("release-deletions-after",
+               "Remove package revisions that were kept for max-delete-percent without being told, when every listing for this long found the same ones missing. 0 waits for a "
+               "permit.",
+               &settings::release_deletions_after, 1s, year, true),
       duration("sync-deadline", "How long one sync may take before it is stopped as timed_out.", &settings::sync_deadline, 1s, 24h),
       duration("shutdown-deadline", "How long an orderly shutdown may take.", &settings::shutdown_deadline, 1s, 1h),
       duration("connect-timeout", "How long making a connection to a remote may take.", &settings::connect_timeout, 100ms, 1h),

@@ -48,6 +48,8 @@ struct settings {
   std::chrono::milliseconds repo_sync_frequency{std::chrono::minutes{10}};
   std::chrono::milliseconds health_check_frequency{std::chrono::minutes{1}}; ///< 0 turns it off
   std::chrono::milliseconds full_compare_interval{std::chrono::hours{6}};
+  std::uint32_t max_delete_percent = 50; ///< of a repository's revisions, or the objects of the manifests, that may go at once; 100: all
+  std::chrono::milliseconds release_deletions_after{0}; ///< held removals that all listings agree on for so long are carried out; 0: never
   std::chrono::milliseconds sync_deadline{std::chrono::minutes{20}};
   std::chrono::milliseconds shutdown_deadline{std::chrono::seconds{20}};
   std::chrono::milliseconds connect_timeout{std::chrono::seconds{10}};

@@ -15,6 +15,8 @@ inline constexpr std::string_view managed_by_annotation = "veranda.dev/managed-b
 inline constexpr std::string_view sync_requested_annotation = "veranda.dev/sync-requested-at";
 /// `full`: the requested sync compares everything anew instead of trusting the sync basis.
 inline constexpr std::string_view sync_mode_annotation = "veranda.dev/sync-mode";
+/// The permit of a deletion hold: the removals that it names, and no others, are carried out.
+inline constexpr std::string_view allow_deletion_annotation = "veranda.dev/allow-deletion";
 inline constexpr std::string_view suspend_annotation = "veranda.dev/suspend";
 /// Holds a Repository that is being deleted until what is cached of it is gone.
 inline constexpr std::string_view repository_finalizer = "config.porch.kpt.dev/repository";
@@ -89,6 +91,7 @@ struct repository_status {
   std::string git_commit_hash;
   std::string handled_request; ///< last handled value of `veranda.dev/sync-requested-at`
   std::int64_t fence = 0;
+  std::string deletion_permit = {}; ///< value of `veranda.dev/allow-deletion` that would allow what is held; empty: nothing is
   bool operator==(const repository_status&) const = default;
 };
 

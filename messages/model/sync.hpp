@@ -19,6 +19,7 @@ enum class sync_cause : std::uint8_t { start, periodic, cron, run_once, user, sp
 struct sync_basis {
   std::string digest; ///< hex SHA-256 over the visible refs, the spec and the version of the discovery rules
   std::string commit; ///< tip of the registered branch, 40 hex, may be empty
+  std::string source = {}; ///< hex SHA-256 over where the spec says that packages are: URL, branch, directory; empty: not known
   bool operator==(const sync_basis&) const = default;
 };
 
@@ -33,6 +34,18 @@ struct sync_stats {
   std::uint64_t revisions = 0; ///< revisions after the sync
   std::uint64_t fetched_bytes = 0;
   bool operator==(const sync_stats&) const = default;
+};
+
+/// Removals that a sync found and did not carry out, because they were too many at once.
+struct deletion_hold {
+  std::uint64_t count = 0; ///< revisions that the remote no longer has and the cache keeps
+  std::uint64_t total = 0; ///< revisions in the cache when they were counted, these included
+  std::uint64_t base = 0;  ///< revisions in the cache when the hold began: what `count` is judged against as long as it stands
+  std::string permit;      ///< names these very removals of this very hold: who says it allows them
+  std::string cause;       ///< one clause for people
+  wall_time since{};       ///< when the hold began
+  wall_time agreed{};      ///< when these very revisions were first found missing
+  bool operator==(const deletion_hold&) const = default;
 };
 
 /// One finished sync, kept with the last 20 of its repository.
@@ -66,6 +79,7 @@ struct durable_state {
   std::vector<bad_item> bad; ///< first few
   std::uint64_t bad_count = 0;
   std::vector<sync_run> runs; ///< newest last, at most 20
+  std::optional<deletion_hold> hold = {}; ///< stands until a sync finds otherwise
   bool operator==(const durable_state&) const = default;
 };
 

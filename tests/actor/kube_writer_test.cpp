@@ -20,6 +20,14 @@ std::string ready(const std::string& status, const std::string& reason, const st
   return json{{"conditions", {{{"type", "Ready"}, {"status", status}, {"reason", reason}, {"message", message}, {"lastTransitionTime", "2026-03-10T10:00:00Z"}}}}}.dump();
 }
 
+/// A Ready status of a repository that holds removals, if it is told which.
+std::string holding(const std::string& which) {
+  auto status = json::parse(ready("True", "Ready"));
+  if (!which.empty())
+    status["conditions"].push_back({{"type", "DeletionHeld"}, {"status", "True"}, {"reason", "TooManyRemovals"}, {"message", which}});
+  return status.dump();
+}
+
 /// The writer before an API server that holds objects as a real one does, as far as it matters here.
 struct writer : actor_fixture {
   writer() {
@@ -267,6 +275,24 @@ BOOST_AUTO_TEST_CASE(what_the_object_said_before_the_start_is_no_news) {
   put("a", json::array({{{"type", "Ready"}, {"status", "True"}, {"reason", "Ready"}, {"message", "earlier"}}}));
   put_status("a", ready("True", "Ready", "now"));
   BOOST_TEST(told().empty());
+}
+
+BOOST_AUTO_TEST_CASE(held_removals_are_told_when_they_begin_change_and_end) {
+  put_status("a", holding(""));
+  put_status("a", holding("20 of 25"));
+  put_status("a", holding("20 of 25"));
+  put_status("a", holding("21 of 25"));
+  put_status("a", holding(""));
+  BOOST_TEST(told() == (names{"Ready x1 m", "DeletionHeld x1 20 of 25", "DeletionHeld x1 21 of 25", "DeletionHeldEnded x1 no removals of package revisions are held any more"}),
+             boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_hold_from_before_the_start_is_no_news) {
+  put("a", json::parse(holding("20 of 25"))["conditions"]);
+  put_status("a", holding("20 of 25"));
+  BOOST_TEST(told().empty());
+  put_status("a", holding(""));
+  BOOST_TEST(told() == names{"DeletionHeldEnded x1 no removals of package revisions are held any more"}, boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(events_never_hold_up_a_status) {

@@ -127,6 +127,7 @@ BOOST_FIXTURE_TEST_CASE(repositories_are_summed_and_shown_up_to_the_limit, fixtu
   state.packages = 3;
   state.revisions = 10;
   state.bad_count = 1;
+  state.hold = deletion_hold{20, 25, 25, "20-x", "why", now, now};
   state.last_success = now - 90s;
   telemetry.repository_counts(a, state);
   state.last_success.reset();
@@ -140,6 +141,7 @@ BOOST_FIXTURE_TEST_CASE(repositories_are_summed_and_shown_up_to_the_limit, fixtu
   BOOST_TEST(sample("veranda_cache_packages") == "6");
   BOOST_TEST(sample("veranda_cache_package_revisions") == "20");
   BOOST_TEST(sample("veranda_discovery_bad_items") == "2");
+  BOOST_TEST(sample("veranda_deletions_held") == "40");
   BOOST_TEST(sample(R"(veranda_repositories_by_condition{ready="true"})") == "1");
   BOOST_TEST(sample(R"(veranda_repositories_by_condition{ready="false"})") == "1");
   BOOST_TEST(sample(R"(veranda_repositories_by_condition{ready="unknown"})") == "1");

@@ -176,7 +176,8 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_CASE(the_steps_of_the_schema_are_what_files_were_made_with) {
   const std::vector<std::string> published{"2afdaf91f80fbb608c10635ccaf2446fbf3a21914bcc78a66b5b1dbbf971356c",
-                                           "15f3de128a497841bfa3f1a8221ab18737f07f5b87e69fd0439cb1047b90fcab"};
+                                           "15f3de128a497841bfa3f1a8221ab18737f07f5b87e69fd0439cb1047b90fcab",
+                                           "0e50154bc5c40a01742e264999fc37aeabf966bef5299ce6db2bfe7cbe96715e"};
   std::vector<std::string> steps;
   for (const auto* step : package_schema.steps)
     steps.push_back(to_hex(sha256(step)));
@@ -207,8 +208,10 @@ BOOST_AUTO_TEST_CASE(a_file_of_version_1_is_migrated) {
   BOOST_TEST(code(open_package_cache_reader(file)) == "unavailable"); // until a writer has migrated it
   auto cache = value(open_package_cache(file, [] { return wall_time{}; }, feed_entries_kept, high_limit));
   auto reader = value(open_package_cache_reader(file));
-  BOOST_TEST(sqlite::connection(file, sqlite::access::read_only).integer("PRAGMA user_version") == 2);
+  BOOST_TEST(sqlite::connection(file, sqlite::access::read_only).integer("PRAGMA user_version") == 3);
   BOOST_TEST(value(reader->states()).at(0).basis.digest == "in step");
+  BOOST_TEST(value(reader->states()).at(0).basis.source == "");
+  BOOST_TEST(!value(reader->states()).at(0).hold);
   BOOST_TEST(incomplete(*reader) == "refs/tags/a/v1:a 1\n");
   BOOST_TEST(lost(*reader, {id_of(1), id_of(2)}) ==
              "2 large.bin is too large (1000 bytes); its content is not kept; larger.bin is too large (9000 bytes); its content is not kept;\n");

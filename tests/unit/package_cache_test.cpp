@@ -14,7 +14,8 @@ namespace {
 
 durable_state full_state() {
   durable_state s;
-  s.basis = {std::string(64, 'a'), id_of(77).hex()};
+  s.basis = {std::string(64, 'a'), id_of(77).hex(), std::string(64, 'b')};
+  s.hold = deletion_hold{20, 25, 22, "20-3f9a1c2b7d40", "branch \"main\" moved", *parse_rfc3339("2026-03-10T10:07:30Z"), wall_time{std::chrono::nanoseconds{1'800'000'000'123'456'789}}};
   s.accepted_run_once = wall_time{std::chrono::seconds{1'800'000'100}};
   s.consumed_run_once = wall_time{std::chrono::seconds{1'800'000'050}};
   s.handled_request = "2026-03-10T10:07:30Z";
@@ -125,6 +126,19 @@ BOOST_AUTO_TEST_CASE(a_recreated_repository_starts_empty) {
   empty.uid = "uid-2";
   empty.fence = next.fence;
   BOOST_CHECK(*state == empty);
+}
+
+BOOST_AUTO_TEST_CASE(a_hold_that_is_over_is_gone_and_a_damaged_one_is_told) {
+  auto state = full_state();
+  value(cache->put_state(claim, state));
+  state.hold.reset();
+  value(cache->put_state(claim, state));
+  BOOST_TEST(!value(reader->state("uid-1"))->hold);
+  sqlite::connection other{file, sqlite::access::read_write};
+  for (const std::string odd : {"", "{}", "[1,2,3,4,5,6,7]", R"([1,2,3,"p","c",5])", R"([1,2,3,"p","c",5,"6"])"}) {
+    sqlite::query{other, "UPDATE repositories SET deletion_hold = ?1"}.bind(odd).run();
+    BOOST_TEST(code(reader->state("uid-1")) == "corrupt_cache", odd);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(durable_state_survives_and_keeps_the_last_twenty_runs) {

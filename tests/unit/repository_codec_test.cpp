@@ -213,6 +213,7 @@ BOOST_AUTO_TEST_CASE(status_round_trip) {
   s.git_commit_hash = std::string(40, 'a');
   s.handled_request = "now";
   s.fence = 9;
+  s.deletion_permit = "20-3f9a1c2b7d40";
   const auto text = codec::encode_status(s);
   BOOST_TEST((codec::decode_status(R"({"status":)" + text + "}") == s));
   BOOST_TEST(json::parse(text)["conditions"][0]["lastTransitionTime"] == "2026-03-10T10:07:30Z");

@@ -14,7 +14,7 @@ namespace {
 
 std::string object_with(const std::string& conditions) { return R"({"kind":"Repository","status":{"conditions":)" + conditions + "}}"; }
 
-const std::string nothing_else = R"("fence":null,"gitCommitHash":null,"lastFullSyncTime":null,"lastHandledSyncRequest":null,"nextFullSyncTime":null,"nextSyncCause":null,)"
+const std::string nothing_else = R"("deletionPermit":null,"fence":null,"gitCommitHash":null,"lastFullSyncTime":null,"lastHandledSyncRequest":null,"nextFullSyncTime":null,"nextSyncCause":null,)"
                                  R"("observedGeneration":null,"observedRunOnceAt":null,"packageCount":null})";
 
 api_object object(const std::string& uid, const std::string& version, const std::string& conditions = "[]") {
@@ -40,7 +40,7 @@ BOOST_AUTO_TEST_CASE(conditions_of_others_are_those_of_no_type_of_ours) {
   for (const auto& [there, foreign] : std::vector<row>{
          {"[]", ""},
          {R"([{"type":"Ready","status":"True"}])", ""},
-         {R"([{"type":"Ready"},{"type":"Reconciling"},{"type":"Stalled"},{"type":"PackagesDegraded"},{"type":"ScheduleInvalid"},{"type":"RepositoryConflict"}])", ""},
+         {R"([{"type":"Ready"},{"type":"Reconciling"},{"type":"Stalled"},{"type":"PackagesDegraded"},{"type":"DeletionHeld"},{"type":"ScheduleInvalid"},{"type":"RepositoryConflict"}])", ""},
          {R"([{"type":"Audited","status":"True","lastTransitionTime":"2026-03-10T10:00:00.123Z","unknown":{"a":1}},{"type":"Ready"}])",
           R"([{"lastTransitionTime":"2026-03-10T10:00:00.123Z","status":"True","type":"Audited","unknown":{"a":1}}])"},
          {R"([{"type":"B"},{"type":"A"},7,null,{"type":""},{"type":3},{"status":"True"}])", R"([{"type":"B"},{"type":"A"}])"},
@@ -58,9 +58,10 @@ BOOST_AUTO_TEST_CASE(the_conditions_of_others_that_are_kept_are_bounded) {
   BOOST_TEST(kept.find("T64") == std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(the_ready_condition) {
-  BOOST_TEST(ready_condition(object_with(R"([{"type":"A"},{"type":"Ready","status":"True"}])")) == R"({"status":"True","type":"Ready"})");
-  for (const std::string none : {"[]", "{}", "null", R"([{"type":"A"},3])"}) BOOST_TEST(ready_condition(object_with(none)).empty(), none);
+BOOST_AUTO_TEST_CASE(the_conditions_that_events_tell) {
+  BOOST_TEST(told_conditions(object_with(R"([{"type":"A"},{"type":"Ready","status":"True"}])")) == R"({"status":"True","type":"Ready"})");
+  for (const std::string none : {"[]", "{}", "null", R"([{"type":"A"},3])"}) BOOST_TEST(told_conditions(object_with(none)).empty(), none);
+  BOOST_TEST(told_conditions(object_with(R"([{"type":"DeletionHeld"},{"type":"A"},{"type":"Ready"}])")) == R"({"type":"Ready"},{"type":"DeletionHeld"})");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_left_out_is_taken_away) {

@@ -80,6 +80,7 @@ struct repository_selection {
 struct sync_options {
   repository_selection of;
   bool wait = false, full = false;
+  bool allow_deletion = false; ///< carry out the removals that are held
   std::string at; ///< RFC 3339; empty: now
   std::string timeout = "10m";
 };

@@ -136,6 +136,8 @@ void describe_repository(api_client& client, const json& object, const std::stri
   line("Package revisions", text_at(status, {"packageCount"}));
   if (const auto seen = text_at(status, {"observedGeneration"}); seen != text_at(object, {"metadata", "generation"}))
     line("Observed generation", seen);
+  if (const auto hold = state.value("deletionHold", json::object()); !hold.empty())
+    line("Deletions held", text_at(hold, {"count"}) + " of " + text_at(hold, {"total"}) + " since " + when(text_at(hold, {"since"})) + ": " + text_at(hold, {"cause"}));
   line("One-time sync done", when(text_at(status, {"observedRunOnceAt"})));
   line("Now", activity(dump));
   describe_conditions(status);

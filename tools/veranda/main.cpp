@@ -91,6 +91,7 @@ void add_writing(CLI::App& app, command_line& c) {
   sync->add_option("--at", c.sync.at, "Sync once at this time (RFC 3339), beside the schedule");
   sync->add_flag("--wait", c.sync.wait, "Wait for the result; exit status 1 when one is not ready");
   sync->add_flag("--full", c.sync.full, "Compare everything anew");
+  sync->add_flag("--allow-deletion", c.sync.allow_deletion, "Carry out the removals that are held (condition DeletionHeld), once; syncs only repositories that hold some");
   sync->add_option("--timeout", c.sync.timeout, "How long --wait waits")->capture_default_str();
 
   add_selection(*add(app, "suspend", "Pause repositories: nothing is synced until they are resumed", c.chosen, [&c] { return run_suspend(c.g, c.suspend, true); }), c.suspend);

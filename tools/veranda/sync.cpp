@@ -62,19 +62,41 @@ public:
       return exit_ok;
     }
     for (const auto& key : *keys)
-      request(key);
+      if (o_.allow_deletion)
+        release(key);
+      else
+        request(key, {});
+    if (o_.allow_deletion && asked_ == 0 && !failed_)
+      std::cerr << "No removals are held.\n";
     if (o_.wait)
       follow();
     return failed_ ? exit_error : exit_ok;
   }
 
 private:
-  void request(const object_key& key) {
+  /// Allows what the object's status says is held now, and nothing that is held later.
+  void release(const object_key& key) {
+    const auto text = client_.get(object_path(kind_, key.ns, key.name));
+    if (!text) {
+      fail(text.error());
+      failed_ = true;
+      return;
+    }
+    const auto permit = text_at(parse_json(*text), {"status", "deletionPermit"});
+    if (!permit.empty())
+      request(key, permit);
+    else if (!o_.of.names.empty())
+      report(key, true, "no removals are held");
+  }
+
+  void request(const object_key& key, const std::string& permit) {
     if (!o_.at.empty())
       return plan(key);
     const auto stamp = nanosecond_stamp();
     json annotations{{std::string{api_names::sync_requested_annotation}, stamp},
                      {std::string{api_names::sync_mode_annotation}, o_.full ? json("full") : json(nullptr)}};
+    if (!permit.empty())
+      annotations[std::string{api_names::allow_deletion_annotation}] = permit;
     const auto patched = patch_repository(client_, key, {{"metadata", {{"annotations", std::move(annotations)}}}});
     if (!patched) {
       fail(patched.error());
@@ -82,10 +104,11 @@ private:
       return;
     }
     waiting_[key] = stamp;
+    ++asked_;
     if (version_.empty())
       version_ = text_at(*patched, {"metadata", "resourceVersion"});
     if (!o_.wait)
-      std::cout << shown(g_, key) << " sync requested\n";
+      std::cout << shown(g_, key) << " sync requested" << (permit.empty() ? "" : ", " + permit.substr(0, permit.find('-')) + " removals allowed") << '\n';
   }
 
   /// A one-time sync beside the schedule: `spec.sync.runOnceAt`.
@@ -192,6 +215,7 @@ private:
   const cli_kind& kind_;
   std::map<object_key, std::string> waiting_; ///< with the time stamp of the request
   std::string version_;                       ///< of the last change that was seen; empty: not known
+  std::size_t asked_ = 0;                     ///< requests made
   bool failed_ = false;
 };
 
@@ -203,8 +227,8 @@ int run_sync(const globals& g, const sync_options& o) {
     return usage("--timeout: must be a duration like 90s or 10m");
   auto plain = o;
   if (!o.at.empty()) {
-    if (o.wait || o.full)
-      return usage("--at goes with neither --wait nor --full: the sync runs by itself when its time comes");
+    if (o.wait || o.full || o.allow_deletion)
+      return usage("--at goes with none of --wait, --full and --allow-deletion: the sync runs by itself when its time comes");
     const auto at = parse_rfc3339(o.at);
     if (!at)
       return usage("--at: must be a time like 2030-01-31T18:00:00Z");

@@ -19,8 +19,12 @@ sync_basis basis_of(const ref_table& refs, const object_key& key, const reposito
   hasher.update_field(key.ns);
   hasher.update_field(key.name);
   if (spec.git) {
-    for (const std::string* field : {&spec.git->repo, &spec.git->branch, &spec.git->directory})
+    sha256_hasher source;
+    for (const std::string* field : {&spec.git->repo, &spec.git->branch, &spec.git->directory}) {
       hasher.update_field(*field);
+      source.update_field(*field);
+    }
+    out.source = to_hex(source.finish());
     std::string line;
     for (const ref_entry& ref : refs.refs) {
       if (!is_visible(ref.name, spec.git->branch, spec.git->directory))

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "messages/model/sync.hpp"
+
+#include <string_view>
+
+namespace veranda::logic {
+
+/// Fewer removals than this are never held.
+inline constexpr std::uint64_t least_held = 10;
+
+/// What a delta's removals are judged by.
+struct hold_facts {
+  const std::optional<deletion_hold>& standing; ///< as of the last sync
+  const sync_basis& before;                     ///< that of the last sync
+  unsigned max_percent = 50;                    ///< of the revisions that may go at once; 100: all
+  std::string_view permit;                      ///< of the hold that was released for this sync; empty: none was
+  std::string cause;                            ///< why they are gone, when they are held anew
+  wall_time now{};
+};
+
+/// The nothing-is-deleted-by-accident rule (architecture 5.7): what must wait of a delta's removals, which is all of them or none. None of them when they are fewer than
+/// `least_held`, no more than `max_percent` of the revisions, permitted, or found somewhere else than before (the user named another URL, branch or directory).
+/// While a hold stands, percents are of the revisions that were there when it began: what was added since must not dilute what is held. A hold with the same removals
+/// keeps its permit, cause and times; one with others has another permit. Pure.
+[[nodiscard]] std::optional<deletion_hold> hold_removals(const package_delta& delta, const hold_facts& facts);
+
+/// The delta without its removals, and with the counts that are true then; packages are left as found, the cache counts them.
+[[nodiscard]] package_delta without_removals(const package_delta& delta);
+
+/// What happened between two syncs, as a clause; `note` is what discovery has to say and comes first when there is anything.
+[[nodiscard]] std::string cause_of_removals(const sync_basis& before, const sync_basis& after, const std::string& branch, const std::string& note);
+
+/// When held removals may be carried out without a permit; never when `agreement` is 0.
+[[nodiscard]] std::optional<wall_time> release_time(const deletion_hold& hold, std::chrono::milliseconds agreement);
+
+} // namespace veranda::logic
