@@ -126,16 +126,18 @@ class DeletionHold(Case):
         self.assert_as_scanned(daemon, "r", self.url)
 
     def test_tags_that_go_are_held(self):
-        for n in range(25):
-            self.remote.tag(f"p{n:02}/v1")
+        for n in range(1, 31):
+            self.remote.tag(f"p00/v{n}")
         daemon = self.started()
-        self.assertEqual(len(daemon.revisions("r")), 50)
-        for n in range(25):
-            self.remote.delete(f"refs/tags/p{n:02}/v1")
-        daemon.cli("sync", "r", "--wait")
-        self.assertEqual(len(daemon.revisions("r")), 25, "half of them is not more than half")
-        self.push(self.wrong)
-        self.wait_held(daemon)
+        self.assertEqual(len(daemon.revisions("r")), 55)
+        daemon.cli("suspend", "r")  # they do not go all in one instant
+        for n in range(1, 31):
+            self.remote.delete(f"refs/tags/p00/v{n}")
+        daemon.cli("resume", "r")
+        self.assertIn("since the last sync tags, drafts or proposals were removed", self.wait_held(daemon, 30)["message"])
+        self.assertEqual(len(daemon.revisions("r")), 55)
+        daemon.cli("sync", "r", "--allow-deletion")
+        self.wait_released(daemon, 25)
 
     def test_a_directory_that_vanishes_is_held_and_another_one_is_not(self):
         self.remote.commit("main", packages(0, 12, "d/") | packages(0, 12, "e/"))
