@@ -30,11 +30,7 @@ std::optional<deletion_hold> hold_removals(const package_delta& delta, const hol
   const auto since = facts.standing ? facts.standing->since : facts.now;
   auto permit = permit_for(delta.removed, since);
   if (permit == facts.permit) return std::nullopt;
-  if (facts.standing && facts.standing->permit == permit) {
-    auto same = *facts.standing;
-    same.total = total;
-    return same;
-  }
+  if (facts.standing && facts.standing->permit == permit) return facts.standing;
   return deletion_hold{.count = count,
                        .total = total,
                        .base = base,
