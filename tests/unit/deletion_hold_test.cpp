@@ -530,6 +530,7 @@ struct walk {
 } // namespace
 
 BOOST_AUTO_TEST_CASE(nothing_many_goes_without_the_permit_for_it) {
+  std::size_t held = 0, released = 0;
   for (unsigned seed = 1; seed <= 200; ++seed)
     BOOST_TEST_CONTEXT("seed " << seed) {
       walk w{seed};
@@ -546,7 +547,11 @@ BOOST_AUTO_TEST_CASE(nothing_many_goes_without_the_permit_for_it) {
         }
       }
       BOOST_TEST(!w.shown.has_value());
+      held += names{w.old.begin(), w.old.end()}.size();
+      released += w.used.size();
     }
+  BOOST_TEST(held > 400U); // the walks went where they should
+  BOOST_TEST(released > 200U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
