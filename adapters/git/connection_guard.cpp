@@ -38,11 +38,6 @@ std::optional<ip_address> address_of(const sockaddr& address) {
   return out;
 }
 
-std::string without_scheme(const std::string& url) {
-  const auto mark = url.find("://");
-  return mark == std::string::npos ? url : url.substr(mark + 3);
-}
-
 } // namespace
 
 std::optional<std::string> literal_refusal(const git_url& url, const address_rules& rules) {
@@ -60,7 +55,7 @@ void connection_guard::prepare(CURL* easy, const git_url& url, const std::string
   route_ = chosen.empty() ? route::direct : proxy.url.empty() ? route::operators_proxy : route::secrets_proxy;
   rules_ = &limits.addresses;
   redirected_by_ = redirected_by;
-  proxy_ = route_ == route::secrets_proxy ? "the proxy " + without_scheme(proxy.url) + " of the secret" : "the proxy of the environment";
+  proxy_ = route_ == route::secrets_proxy ? "the proxy of the secret (its key proxy)" : "the proxy of the environment";
   refused_.clear();
   tried_ = false;
   curl_easy_setopt(easy, CURLOPT_PROXY, chosen.c_str());
@@ -84,6 +79,7 @@ std::optional<std::string> connection_guard::judge(const sockaddr& address) cons
   if (!to) return "its address is of a kind that is not known";
   const auto why = rules_->refusal(*to);
   if (!why) return std::nullopt;
+  if (route_ == route::secrets_proxy) return "its address is one that is refused; --allow-cidr makes exceptions"; // which one only the Secret tells
   const bool redirected = route_ == route::direct && !redirected_by_.empty();
   return "its address " + to_string(*to) + (redirected ? ", to which " + redirected_by_ + " redirects, " : " ") + *why;
 }

@@ -32,7 +32,7 @@ private:
   route route_ = route::direct;
   const address_rules* rules_ = nullptr;
   std::string redirected_by_;
-  std::string proxy_;   ///< what it is called in texts
+  std::string proxy_;   ///< what it is called in texts; where it is belongs to the Secret
   std::string refused_; ///< the first address that was refused, and why
   bool tried_ = false;  ///< another one was tried
 };
