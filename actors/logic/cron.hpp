@@ -21,7 +21,7 @@ struct cron_fields {
   bool operator==(const cron_fields&) const = default;
 };
 
-/// A parsed cron expression (porch-behaviour 2.2: robfig/cron v3.0.1's standard parser, without its panics).
+/// A parsed cron expression as robfig/cron v3.0.1's standard parser takes it, which is Porch's, without its panics.
 /// Value type; parse once, ask often.
 class cron_schedule {
 public:

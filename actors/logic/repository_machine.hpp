@@ -66,7 +66,7 @@ struct next_sync {
 /// Every decision of one repository: what to sync when, what to say about it. Pure: no clock, no I/O; `now` is an argument, randomness comes from
 /// the given seed. One sync at most is in flight; a trigger that arrives meanwhile is remembered and none is lost.
 ///
-/// Rules (porch-behaviour 2 with its defects mended; architecture 3):
+/// Rules (Porch's with their defects mended; docs/replacing-porch-sync.md has the differences):
 /// * First object: one sync at once (`start`; `catch_up` when the restored next time has passed). A restored state keeps last success and error.
 /// * Periodic: default frequency after the end of the last sync, or cron's next time; recalculated the moment the schedule changes, without a sync.
 ///   A cron run that comes due while a sync runs follows it at once. A bad expression falls back to the default frequency and condition

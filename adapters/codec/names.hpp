@@ -9,7 +9,7 @@ namespace veranda::codec {
 [[nodiscard]] bool rfc1123_label(std::string_view name) noexcept;
 /// RFC 1123 subdomain: 1 to 253 characters, labels of any length joined by `.`.
 [[nodiscard]] bool rfc1123_subdomain(std::string_view name) noexcept;
-/// Porch's rule for `spec.git.directory` (porch-behaviour 1.1): slashes alone, or no `//` and an RFC 1123 label once all `/` are removed.
+/// Porch's rule for `spec.git.directory`: slashes alone, or no `//` and an RFC 1123 label once all `/` are removed.
 [[nodiscard]] bool directory_rule(std::string_view directory);
 /// A name that can identify an object at all, right or wrong: 1 to 253 bytes without control characters, blanks and `/`.
 [[nodiscard]] bool usable_name(std::string_view name) noexcept;

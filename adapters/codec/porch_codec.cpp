@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view api_version = "porch.kpt.dev/v1alpha1";
 constexpr std::string_view latest_label = "kpt.dev/latest-revision";
 constexpr std::string_view binary_annotation = "veranda.dev/binary-resources";
-/// Namespace UUID of every UID that Porch derives from names (porch-behaviour 4.6).
+/// Namespace UUID of every UID that Porch derives from names, by version 5 of RFC 4122.
 constexpr std::string_view uid_namespace = "aac71d91-5c67-456f-8fd2-902ef6da820e";
 
 std::string lower(std::string text) {

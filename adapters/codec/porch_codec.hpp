@@ -6,7 +6,7 @@
 
 namespace veranda::codec {
 
-/// `porch.kpt.dev/v1alpha1` PackageRevision (porch-behaviour 13) as one JSON object.
+/// `porch.kpt.dev/v1alpha1` PackageRevision as one JSON object, its fields called as Porch calls them.
 std::string encode_package_revision(const store::cached_revision& r);
 /// `porch.kpt.dev/v1alpha1` PackageRevisionResources. Files that are not valid UTF-8, hold NUL or were too large to keep cannot be text in JSON: they
 /// are named in annotation `veranda.dev/binary-resources` (`path (bytes)`, comma separated), never dropped silently.

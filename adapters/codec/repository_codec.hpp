@@ -7,7 +7,7 @@
 namespace veranda::codec {
 
 /// Decodes the JSON of a Repository object (any apiVersion of config.porch.kpt.dev/v1alpha1). Strict: unknown fields of spec, wrong types, broken rules
-/// (porch-behaviour 1.1; any valid git branch name is a branch; `type: oci` decodes) are listed in `problems`, with everything readable still decoded.
+/// (config/kubernetes/crd/repositories.yaml has them; any valid git branch name is a branch; `type: oci` decodes) are listed in `problems`, with everything readable still decoded.
 /// Fails with `invalid_spec` only when it is not a Repository with a usable name at all.
 result<repository_object> decode_repository(std::string_view json);
 

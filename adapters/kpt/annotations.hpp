@@ -9,7 +9,7 @@ namespace veranda::kpt {
 /// Longest `kpt:` line that is read.
 inline constexpr std::size_t max_annotation_bytes = 1U << 20U;
 
-/// Decodes the `kpt:` lines of commit messages (porch-behaviour 4.7). Neither blocks nor throws but for memory; one thread at a time.
+/// Decodes the `kpt:` lines of commit messages, each a JSON object behind `kpt:`. Neither blocks nor throws but for memory; one thread at a time.
 class annotation_decoder {
 public:
   annotation_decoder();

@@ -7,7 +7,7 @@
 
 namespace veranda::secrets {
 
-// What a Secret says, wherever it came from (porch-behaviour 4.11). Pure; failures are `auth_rejected` and name the Secret and the field, never a value.
+// What a Secret says, wherever it came from (docs/operations.md, Credentials). Pure; failures are `auth_rejected` and name the Secret and the field, never a value.
 
 /// The Secret with the CA bundle of a namespace.
 [[nodiscard]] object_key ca_bundle_secret(const std::string& ns);

@@ -11,7 +11,7 @@ enum class lifecycle : std::uint8_t { draft, proposed, published, deletion_propo
 [[nodiscard]] std::string_view to_string(lifecycle l) noexcept;
 [[nodiscard]] std::optional<lifecycle> parse_lifecycle(std::string_view s) noexcept;
 
-/// Key of a package revision within its repository (porch-behaviour 4.5).
+/// Key of a package revision within its repository. Its revision is that of its tag, 0 of a draft and -1 where there is no number, as with Porch.
 struct package_revision_key {
   std::string path;    ///< directories above the package, relative to the repository's directory; may be empty
   std::string package; ///< leaf name
@@ -39,7 +39,7 @@ struct package_condition {
   bool operator==(const package_condition&) const = default;
 };
 
-/// What a Kptfile says (porch-behaviour 4.8). `problem` is set when it could not be decoded; everything else is empty then.
+/// What a Kptfile says (adapters/kpt/kptfile.hpp reads it). `problem` is set when it could not be decoded; everything else is empty then.
 struct kptfile_facts {
   std::string problem;
   std::optional<git_lock> upstream_lock;

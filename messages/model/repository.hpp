@@ -79,7 +79,7 @@ struct condition {
   bool operator==(const condition&) const = default;
 };
 
-/// Status of a Repository (porch-behaviour 1.2) plus Veranda's own fields.
+/// Status of a Repository: the fields that Porch writes, and Veranda's own.
 struct repository_status {
   std::vector<condition> conditions; ///< `Ready` is always the first
   std::optional<wall_time> last_full_sync;

@@ -71,10 +71,10 @@ private:
 /// True when this ref can matter to a Repository with this branch and directory.
 [[nodiscard]] bool is_visible(std::string_view ref, std::string_view branch, std::string_view directory);
 
-/// The basis digest of porch-behaviour-visible state: visible refs, the fields of the spec that discovery reads, `discovery_rules_version`.
+/// The basis digest of all that discovery depends on: visible refs, the fields of the spec that discovery reads, `discovery_rules_version`.
 [[nodiscard]] sync_basis basis_of(const ref_table& refs, const object_key& key, const repository_spec& spec);
 
-/// Finds every package revision of porch-behaviour section 4 in one pass that reads each commit once. A missing object fails the whole with
+/// Finds every package revision, by the rules of rules.hpp, in one pass that reads each commit once. A missing object fails the whole with
 /// `not_found` (the caller refetches), a damaged store with the reader's own code, a branch whose tip is no commit with `unsupported`; anything
 /// else bad about one item isolates that item. `cancelled`/`timed_out` when the token says so.
 [[nodiscard]] result<discovery_result> discover(const discovery_request& request, object_reader& reader, package_decoder& decoder,

@@ -35,7 +35,7 @@ public:
   virtual result<git_object_header> header(const oid& id) = 0;
 };
 
-/// One `kpt:` line of a commit message (porch-behaviour 4.7).
+/// One `kpt:` line of a commit message: a JSON object behind `kpt:`, as Porch writes it.
 struct commit_annotation {
   std::string package; ///< full path from the repository root
   std::string workspace;

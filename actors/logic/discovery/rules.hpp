@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-/// The small rules of porch-behaviour section 4, as pure functions.
+/// What refs and names mean, by the same rules as Porch's (docs/replacing-porch-sync.md), as pure functions.
 namespace veranda::logic {
 
 inline constexpr std::string_view heads_prefix = "refs/heads/";
