@@ -85,6 +85,7 @@ struct follow_secrets {
 /// Brings Secrets of an API server to where they are resolved from. Own thread. `fetch_secrets` answers when what is known is young, or when that cannot be had now.
 using secret_keeper_actor = caf::typed_actor<caf::replies_to<msg::fetch_secrets>::with<bool>, // from remotes, before they use them
                                              caf::reacts_to<msg::secrets_tried>,              // and after
+                                             caf::reacts_to<msg::secrets_unused>,             // and at their end
                                              caf::reacts_to<follow_secrets>>;
 
 /// Follows a `repository_source`. Own thread.

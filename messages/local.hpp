@@ -177,6 +177,10 @@ struct secrets_tried {
   remote_identity remote;
   bool refused = false;
 };
+/// The remote is no more.
+struct secrets_unused {
+  remote_identity remote;
+};
 /// INTERNAL timer: those that were refused are looked at again.
 struct recheck_secrets {};
 
@@ -345,6 +349,7 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::hold_object)
 VERANDA_LOCAL_MESSAGE(veranda::msg::release_object)
 VERANDA_LOCAL_MESSAGE(veranda::msg::fetch_secrets)
 VERANDA_LOCAL_MESSAGE(veranda::msg::secrets_tried)
+VERANDA_LOCAL_MESSAGE(veranda::msg::secrets_unused)
 VERANDA_LOCAL_MESSAGE(veranda::msg::recheck_secrets)
 VERANDA_LOCAL_MESSAGE(veranda::msg::drop_stopped_jobs)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sync_now)

@@ -8,27 +8,27 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include <algorithm>
+#include <cstring>
 
 namespace veranda {
 
 namespace {
 
 using self_ptr = kube_secrets_actor::stateful_pointer<kube_secrets_state>;
+using logic::secret_ledger;
 
 constexpr std::size_t most_secret_bytes = 4U << 20U; ///< servers allow 1 MiB of data, which is a third more as text
 constexpr std::size_t most_said = 1'000;             ///< namespaces
-
-const kube::resource_type& secret_type() {
-  static const kube::resource_type type{"", "v1", "secrets", "Secret"};
-  return type;
-}
 
 /// What an answer means for whoever wants the Secret; never with a byte of it.
 result<secrets::fetched_secret> read_answer(result<kube::api_answer> answer, const kube::api_request& request, const object_key& key) {
   const int status = answer ? answer->status : 0;
   auto body = answer ? kube::body_of(std::move(*answer), request) : result<std::string>{answer.error()};
-  if (body)
-    return secrets::read_fetched(*body, key);
+  if (body) {
+    auto read = secrets::read_fetched(*body, key);
+    explicit_bzero(body->data(), body->size());
+    return read;
+  }
   auto why = std::move(body).error();
   why.object = "Secret " + to_string(key);
   if (status == 404 && why.code == ec::not_found)
@@ -55,32 +55,44 @@ void say(kube_secrets_state& st, const object_key& key, const result<secrets::fe
     log::warn(kube_secrets_state::name, "Secrets of a namespace cannot be read", {{"namespace", key.ns}, {"err", describe(why)}});
 }
 
+secret_ledger::since watched_since(const kube_secrets_state& st, const std::string& ns) { return st.watch ? st.watch->complete_since(ns) : std::nullopt; }
+
+/// The Secrets that a remote is opened with.
+std::vector<object_key> secrets_of(const kube_secrets_state& st, const remote_identity& remote) {
+  std::vector<object_key> out;
+  if (!remote.secret.empty())
+    out.push_back({remote.ns, remote.secret});
+  if (auto bundle = secrets::ca_bundle_secret(remote.ns); st.deps.secrets->has_ca_bundles() && bundle.name != remote.secret)
+    out.push_back(std::move(bundle));
+  return out;
+}
+
 void arm_recheck(self_ptr self) {
   auto& st = self->state;
-  if (!st.refused.empty() && !std::exchange(st.recheck_armed, true))
+  if (st.ledger.refused() > 0 && !std::exchange(st.recheck_armed, true))
     self->delayed_send(self, st.deps.recheck, msg::recheck_secrets{});
 }
 
-/// Whoever uses it syncs, when it is another than the one that was refused.
+// -- reading
+
 void tell_change(self_ptr self, const object_key& key) {
-  auto& st = self->state;
-  const auto at = st.refused.find(key);
-  if (at == st.refused.end())
-    return;
-  auto now = st.deps.secrets->version(key);
-  if (std::exchange(at->second, now) == now)
-    return;
   log::info(kube_secrets_state::name, "a Secret has changed; those who use it sync", {{"secret", to_string(key)}});
-  if (st.follower)
-    self->send(st.follower, msg::secret_changed{key});
+  if (self->state.follower)
+    self->send(self->state.follower, msg::secret_changed{key});
 }
 
 void fetched(self_ptr self, const object_key& key, result<secrets::fetched_secret> outcome) {
   auto& st = self->state;
   say(st, key, outcome);
   st.fetched += outcome ? 1 : 0;
-  st.deps.secrets->store(key, std::move(outcome));
-  tell_change(self, key);
+  if (st.ledger.used(key)) { // nobody may use it any more
+    logic::secret_reading reading;
+    reading.sound = outcome || outcome.error().code == ec::dependency_missing;
+    reading.another = st.deps.secrets->store(key, std::move(outcome));
+    reading.version = st.deps.secrets->version(key);
+    if (st.ledger.ended(key, reading, st.deps.secrets->now(), watched_since(st, key.ns)))
+      tell_change(self, key);
+  }
   auto node = st.fetching.extract(key);
   if (!node)
     return;
@@ -93,6 +105,7 @@ void fetch(self_ptr self, const object_key& key) {
   auto& st = self->state;
   if (!st.fetching.try_emplace(key).second)
     return;
+  st.ledger.begun(key);
   auto request = kube::get_request(secret_type(), key);
   request.timeout = st.deps.timeout;
   request.max_bytes = most_secret_bytes;
@@ -102,9 +115,32 @@ void fetch(self_ptr self, const object_key& key) {
   });
 }
 
-bool is_young(const kube_secrets_state& st, const object_key& key, std::chrono::milliseconds age) {
-  const auto at = st.deps.secrets->fetched_at(key);
-  return at && st.deps.secrets->now() - *at < age;
+bool must_read(const kube_secrets_state& st, const object_key& key) {
+  const auto young = key == secrets::ca_bundle_secret(key.ns) ? st.deps.bundle_young : st.deps.young;
+  const auto& kept = *st.deps.secrets; // it may have made room
+  return !kept.fetched_at(key) || st.ledger.must_read(key, kept.now(), young, watched_since(st, key.ns));
+}
+
+// -- going on
+
+void report(kube_secrets_state& st) {
+  const auto text = st.watch->problem();
+  if (st.told_problem == text || (st.watch->idle() && !st.told_problem))
+    return;
+  st.told_problem = text;
+  if (st.deps.problem)
+    st.deps.problem(text);
+}
+
+void follow(self_ptr self) {
+  auto& st = self->state;
+  st.watch->step(self->clock().now(), st.deps.secrets->now(), [&st](const object_key& key, const std::string& version) {
+    if (st.ledger.used(key) && st.deps.secrets->version(key) != version)
+      st.ledger.changed(key, version);
+  });
+  report(st);
+  for (const auto& key : st.ledger.stale(st.deps.read_at_once - std::min(st.deps.read_at_once, st.fetching.size())))
+    fetch(self, key);
 }
 
 /// Counts, never names or contents.
@@ -112,18 +148,54 @@ void show(kube_secrets_state& st) {
   st.cell->set_in_flight(static_cast<std::uint32_t>(st.fetching.size()));
   st.cell->set_detail("fetched", std::to_string(st.fetched));
   st.cell->set_detail("kept", std::to_string(st.deps.secrets->size()));
-  st.cell->set_detail("refused", std::to_string(st.refused.size()));
+  st.cell->set_detail("refused", std::to_string(st.ledger.refused()));
+  if (!st.watch)
+    return;
+  st.cell->set_detail("watch", st.watch->idle() ? "not needed" : st.told_problem.value_or("").empty() ? "ok" : "broken");
+  st.cell->set_detail("watched", std::to_string(st.watch->size()));
 }
+
+std::chrono::milliseconds idle_time(self_ptr self) {
+  auto& st = self->state;
+  const auto due = st.watch ? st.watch->due() : std::nullopt;
+  if (!due)
+    return st.deps.slice;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*due - self->clock().now()) + std::chrono::milliseconds{1};
+  return std::clamp(left, std::chrono::milliseconds{1}, st.deps.slice);
+}
+
+/// One slice; others follow as long as a call is under way or something is watched.
+void go_on(self_ptr self) {
+  auto& st = self->state;
+  if (st.watch) {
+    const handling h{*st.cell, "continue_transfers", self->mailbox().size()};
+    follow(self);
+  }
+  const auto busy = [&st] { return st.deps.client->active() > 0 || (st.watch && !st.watch->idle()); };
+  if (busy())
+    st.deps.client->run_for(idle_time(self)); // mostly waiting, so it does not count as work
+  show(st);
+  st.driving = busy();
+  if (st.driving && st.deps.rest.count() > 0)
+    self->delayed_send(self, st.deps.rest, msg::continue_transfers{});
+  else if (st.driving)
+    self->send(self, msg::continue_transfers{});
+}
+
+// -- messages
 
 caf::result<bool> on_fetch(self_ptr self, const msg::fetch_secrets& m) {
   auto& st = self->state;
   std::vector<object_key> old;
-  const object_key secret{m.remote.ns, m.remote.secret};
-  const auto bundle = secrets::ca_bundle_secret(m.remote.ns);
-  if (!secret.name.empty() && !is_young(st, secret, st.deps.young))
-    old.push_back(secret);
-  if (st.deps.secrets->has_ca_bundles() && bundle != secret && !is_young(st, bundle, st.deps.bundle_young))
-    old.push_back(bundle);
+  for (auto& key : secrets_of(st, m.remote)) {
+    st.ledger.use(key, to_string(m.remote));
+    if (st.watch)
+      st.watch->want(key.ns);
+    if (must_read(st, key))
+      old.push_back(std::move(key));
+  }
+  if (st.watch)
+    drive_soon(self);
   if (old.empty())
     return true;
   auto w = std::make_shared<kube_secrets_state::waiter>();
@@ -140,37 +212,48 @@ caf::result<bool> on_fetch(self_ptr self, const msg::fetch_secrets& m) {
 void on_tried(self_ptr self, const msg::secrets_tried& m) {
   auto& st = self->state;
   const object_key secret{m.remote.ns, m.remote.secret};
-  if (!m.refused)
-    st.refused.erase(secret);
-  else if (!secret.name.empty() && (st.refused.size() < st.deps.max_refused || st.refused.contains(secret)))
-    st.refused.try_emplace(secret, st.deps.secrets->version(secret));
+  st.ledger.tried(secret, m.refused, st.deps.secrets->version(secret), st.deps.secrets->now(), st.deps.young, watched_since(st, secret.ns));
   arm_recheck(self);
 }
 
-/// Some of them, in turn.
+void on_unused(self_ptr self, const msg::secrets_unused& m) {
+  auto& st = self->state;
+  for (const auto& key : secrets_of(st, m.remote))
+    if (st.ledger.let_go(key, to_string(m.remote)))
+      st.deps.secrets->forget(key);
+  if (st.watch) {
+    st.watch->keep([&st](const std::string& scope) { return scope.empty() ? !st.ledger.empty() : st.ledger.uses(scope); });
+    report(st);
+  }
+  show(st);
+}
+
 void on_recheck(self_ptr self) {
   auto& st = self->state;
   st.recheck_armed = false;
-  const auto count = std::min(st.deps.rechecked_at_once, st.refused.size());
-  auto at = st.refused.upper_bound(st.rechecked);
-  for (std::size_t n = 0; n < count; ++n) {
-    if (at == st.refused.end())
-      at = st.refused.begin();
-    st.rechecked = at->first;
-    fetch(self, (at++)->first);
-  }
-  if (count > 0)
+  const auto some = st.ledger.overdue(st.deps.read_at_once, [&st](const std::string& ns) { return watched_since(st, ns); });
+  for (const auto& key : some)
+    fetch(self, key);
+  if (!some.empty())
     drive_soon(self);
   arm_recheck(self);
 }
 
 } // namespace
 
+kube_secrets_state::~kube_secrets_state() {
+  alive.reset(); // no callback sees what is going away
+  watch.reset();
+}
+
 kube_secrets_actor::behavior_type kube_secrets(self_ptr self, kube_secrets_deps deps) {
   install_default_handlers(self, kube_secrets_state::name);
-  self->state.deps = std::move(deps);
-  self->state.cell = self->state.deps.env.cells->add(kube_secrets_state::name, "");
-  show(self->state);
+  auto& state = self->state;
+  state.deps = std::move(deps);
+  state.cell = state.deps.env.cells->add(kube_secrets_state::name, "");
+  if (state.deps.watch)
+    state.watch = std::make_unique<secret_watch>(*state.deps.client, *state.deps.watch);
+  show(state);
   return {
     [self](const msg::fetch_secrets& m) -> caf::result<bool> {
       const handling h{*self->state.cell, "fetch_secrets", self->mailbox().size()};
@@ -180,11 +263,12 @@ kube_secrets_actor::behavior_type kube_secrets(self_ptr self, kube_secrets_deps 
       const handling h{*self->state.cell, "secrets_tried", self->mailbox().size()};
       on_tried(self, m);
     },
-    [self](const follow_secrets& m) { self->state.follower = m.whom; },
-    [self](const msg::continue_transfers&) {
-      const handling h{*self->state.cell, "continue_transfers", self->mailbox().size()};
-      drive(self, show);
+    [self](const msg::secrets_unused& m) {
+      const handling h{*self->state.cell, "secrets_unused", self->mailbox().size()};
+      on_unused(self, m);
     },
+    [self](const follow_secrets& m) { self->state.follower = m.whom; },
+    [self](const msg::continue_transfers&) { go_on(self); },
     [self](const msg::recheck_secrets&) {
       const handling h{*self->state.cell, "recheck_secrets", self->mailbox().size()};
       on_recheck(self);

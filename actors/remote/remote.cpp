@@ -216,7 +216,8 @@ void remove_mirror(self_ptr self) {
       return;
     }
     refuse_all(self->state);
-    tell_tried(self, false);
+    if (self->state.deps.secret_keeper && !self->state.deps.identity.ns.empty())
+      self->send(self->state.deps.secret_keeper, msg::secrets_unused{self->state.deps.identity});
     self->quit();
   };
   self->request(st.deps.pool, st.deps.job_timeout, std::move(job))

@@ -50,6 +50,13 @@ package_rev_keeper_deps kubernetes::package_rev_deps(const runtime_env& env) con
   return deps;
 }
 
+kube_secrets_deps kubernetes::secret_deps(const runtime_env& env) const {
+  kube_secrets_deps deps{env, secret_reader_, secrets_};
+  if (settings_.watch_secrets && !settings_.once) // a single pass reads what it needs
+    deps.watch = secret_watch_options{.namespaces = settings_.namespaces, .seed = env.seed};
+  return deps;
+}
+
 result<kubernetes> kubernetes::open(const config::settings& settings) {
   kube::config_search search;
   search.kubeconfig = settings.kubeconfig.string();

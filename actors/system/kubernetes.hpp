@@ -2,6 +2,7 @@
 
 #include "actors/kube/write_permit.hpp"
 #include "actors/kube/package_rev_keeper.hpp"
+#include "actors/kube/secret_keeper.hpp"
 #include "adapters/api/api_server.hpp"
 #include "adapters/kube/api_client.hpp"
 #include "adapters/kube/known_objects.hpp"
@@ -34,6 +35,8 @@ public:
   [[nodiscard]] const std::shared_ptr<kube::api_client>& package_revs() const noexcept { return package_revs_; }
   /// What follows from the settings; the rest is the caller's.
   [[nodiscard]] package_rev_keeper_deps package_rev_deps(const runtime_env& env) const;
+  /// What follows from the settings; the rest is the caller's.
+  [[nodiscard]] kube_secrets_deps secret_deps(const runtime_env& env) const;
   /// Where Secrets that were read are resolved from.
   [[nodiscard]] const std::shared_ptr<secrets::fetched_secrets>& secrets() const noexcept { return secrets_; }
   [[nodiscard]] const std::shared_ptr<kube::known_objects>& known() const noexcept { return known_; }

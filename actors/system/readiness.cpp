@@ -17,9 +17,9 @@ void readiness::set_package_rev_problem(std::string why) {
   package_rev_problem_ = std::move(why);
 }
 
-std::optional<std::string> readiness::package_rev_problem() const {
+void readiness::set_secret_problem(std::string why) {
   const std::lock_guard lock{mutex_};
-  return package_rev_problem_;
+  secret_problem_ = std::move(why);
 }
 
 std::string readiness::source_problem() const {
@@ -59,8 +59,13 @@ api::probe readiness::probe() const {
     p.text += "[-]repositories: the first list has not been applied yet" + (cause.empty() ? "" : ": " + cause) + "\n";
   else
     p.text += cause.empty() ? "[+]repositories ok\n" : "[!]repositories: as they were some time ago: " + cause + "\n";
-  if (const auto why = package_rev_problem())
-    p.text += why->empty() ? "[+]PackageRev objects ok\n" : "[!]PackageRev objects: " + *why + "\n";
+  {
+    const std::lock_guard lock{mutex_};
+    if (const auto& why = package_rev_problem_)
+      p.text += why->empty() ? "[+]PackageRev objects ok\n" : "[!]PackageRev objects: " + *why + "\n";
+    if (const auto& why = secret_problem_)
+      p.text += why->empty() ? "[+]watch of Secrets ok\n" : "[!]watch of Secrets: " + *why + "; they are read before each use\n";
+  }
   if (const auto all = problems(); !all.empty())
     p.text += "[!]manifests: " + std::to_string(all.size()) + " problems, the first: " + source::describe(all.front()) + "\n";
   return p;

@@ -28,6 +28,8 @@ public:
   void set_election(std::string line, bool standby, bool sound);
   /// Why PackageRev objects cannot be followed now; empty when they are. Without a call there is no line about them.
   void set_package_rev_problem(std::string why);
+  /// Why Secrets cannot be watched now; empty when they are. Without a call there is no line about them.
+  void set_secret_problem(std::string why);
   void set_problems(std::vector<source::manifest_problem> problems);
   [[nodiscard]] std::vector<source::manifest_problem> problems() const;
   /// A line per check. Problems of manifests are named, but only those who wrote them can do something about them.
@@ -35,7 +37,6 @@ public:
 
 private:
   [[nodiscard]] std::string source_problem() const;
-  [[nodiscard]] std::optional<std::string> package_rev_problem() const;
   const std::string object_store_;
   std::atomic<bool> listed_{false};
   mutable std::mutex mutex_;
@@ -45,6 +46,7 @@ private:
   bool standby_ = false;
   bool sound_ = true;
   std::optional<std::string> package_rev_problem_;
+  std::optional<std::string> secret_problem_;
 };
 
 } // namespace veranda

@@ -16,7 +16,9 @@ void real_system::spawn_keepers() {
   if (!parts_.kube)
     return;
   finalizers_ = system_->spawn<caf::detached>(kube_finalizers, kube_finalizers_deps{env_, parts_.kube->finalizers(), parts_.kube->known()});
-  secret_keeper_ = system_->spawn<caf::detached>(kube_secrets, kube_secrets_deps{env_, parts_.kube->secret_reader(), parts_.kube->secrets()});
+  auto secrets = parts_.kube->secret_deps(env_);
+  secrets.problem = [this](const std::string& why) { ready_.set_secret_problem(why); };
+  secret_keeper_ = system_->spawn<caf::detached>(kube_secrets, std::move(secrets));
   if (!parts_.kube->package_revs())
     return;
   auto mirror = parts_.kube->package_rev_deps(env_);

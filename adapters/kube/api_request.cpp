@@ -68,6 +68,11 @@ api_request make(api_method method, std::string where, const resource_type& type
   return out;
 }
 
+/// Whole objects are not named as a way out: a server that knows no other answer is to refuse.
+std::string accepted(const resource_type& type, std::string_view what) {
+  return type.metadata_only ? "application/json;as=" + type.kind + std::string{what} + ";g=meta.k8s.io;v=v1" : std::string{};
+}
+
 codec::json_writer& expect(codec::json_writer& json, const preconditions& expected) {
   if (!expected.uid.empty()) json.key("uid").text(expected.uid);
   if (!expected.resource_version.empty()) json.key("resourceVersion").text(expected.resource_version);
@@ -78,6 +83,12 @@ codec::json_writer& expect(codec::json_writer& json, const preconditions& expect
 
 const resource_type& repositories() {
   static const resource_type type{std::string{api_names::config_group}, std::string{api_names::version}, "repositories", "Repository"};
+  return type;
+}
+
+resource_type metadata_of(resource_type type) {
+  type.kind = "PartialObjectMetadata";
+  type.metadata_only = true;
   return type;
 }
 
@@ -92,14 +103,18 @@ api_request list_request(const resource_type& type, const api_scope& scope, cons
   if (position.limit != 0) where.query("limit", std::to_string(position.limit));
   if (!position.continue_token.empty()) where.query("continue", position.continue_token);
   else where.query("resourceVersion", position.resource_version);
-  return make(api_method::get, where.take(), type, {scope.ns, {}});
+  auto out = make(api_method::get, where.take(), type, {scope.ns, {}});
+  out.accept = accepted(type, "List");
+  return out;
 }
 
 api_request watch_request(const resource_type& type, const api_scope& scope, const std::string& resource_version, std::chrono::seconds lifetime) {
   target where{type, scope.ns};
   where.query("watch", "true").query("allowWatchBookmarks", "true").query("resourceVersion", resource_version);
   where.query("timeoutSeconds", std::to_string(lifetime.count())).select(scope);
-  return make(api_method::get, where.take(), type, {scope.ns, {}});
+  auto out = make(api_method::get, where.take(), type, {scope.ns, {}});
+  out.accept = accepted(type, "");
+  return out;
 }
 
 api_request get_request(const resource_type& type, const object_key& key) { return make(api_method::get, object_target(type, key).take(), type, key); }

@@ -16,6 +16,7 @@ struct resource_type {
   std::string version;
   std::string plural;
   std::string kind;
+  bool metadata_only = false; ///< of built-in kinds: the server is to leave out everything else, see `metadata_of`
   /// `repositories.config.porch.kpt.dev`.
   [[nodiscard]] std::string name() const { return group.empty() ? plural : plural + "." + group; }
   /// `config.porch.kpt.dev/v1alpha1`.
@@ -24,6 +25,9 @@ struct resource_type {
 
 /// `repositories.config.porch.kpt.dev/v1alpha1`.
 [[nodiscard]] const resource_type& repositories();
+
+/// The same objects as `PartialObjectMetadata`: lists and watches of them never carry the contents.
+[[nodiscard]] resource_type metadata_of(resource_type type);
 
 enum class api_method : std::uint8_t { get, post, put, patch, remove };
 [[nodiscard]] std::string_view to_string(api_method method) noexcept;
@@ -34,6 +38,7 @@ struct api_request {
   std::string target; ///< path and query below the server's prefix, percent-encoded
   std::string body;
   std::string content_type;
+  std::string accept; ///< empty: JSON
   std::string object; ///< what it is about, for failures: `repositories.config.porch.kpt.dev blue/git`
   std::chrono::milliseconds timeout{0}; ///< from its start to its end, retries included; 0: the client's default
   std::size_t max_bytes = 0;            ///< of the answer; 0: the client's default

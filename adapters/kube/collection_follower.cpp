@@ -7,7 +7,7 @@ using logic::wait_wanted;
 using logic::watch_wanted;
 
 collection_follower::collection_follower(api_client& client, const resource_type& type, api_scope scope, const logic::reflector_policy& policy, std::uint64_t seed)
-    : client_(client), type_(type), scope_(std::move(scope)), reflector_(policy), decoder_(type.kind, type.api_version()), rng_(seed) {}
+    : client_(client), type_(type), scope_(std::move(scope)), reflector_(policy), decoder_(type.kind, type.api_version(), {.identity_only = type.metadata_only}), rng_(seed) {}
 
 collection_follower::~collection_follower() { abandon(); }
 

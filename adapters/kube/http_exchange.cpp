@@ -87,7 +87,7 @@ failure from_curl(int code, const std::string& server) {
 exchange_setup::exchange_setup(const client_config& with, const client_limits& bounds) : config(with), limits(bounds), server(with.cluster.server.authority()) {
   const auto& cluster = config.cluster;
   auto reached = cluster.server;
-  headers = {"Accept: application/json", "Expect:"};
+  headers = {"Expect:"};
   if (cluster.server.secure() && !cluster.tls_server_name.empty()) {
     // The name is verified and sent as if it were the host; the connection goes where the host is.
     reached.host = cluster.tls_server_name;
@@ -155,6 +155,7 @@ void http_exchange::prepare(const exchange_setup& setup, const api_credentials& 
   curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
   headers_.clear();
   for (const auto& line : setup.headers) headers_.add(line);
+  headers_.add("Accept: " + (request.accept.empty() ? "application/json" : request.accept));
   if (!request.content_type.empty()) headers_.add("Content-Type: " + request.content_type);
   set_security(setup, credentials);
   set_method(request);

@@ -103,6 +103,7 @@ struct object_decoder::impl {
       out.problem = failure{ec::too_large, "the object is larger than the " + std::to_string(limits.max_object_bytes) + " bytes allowed", {}, {}, {}};
       return out;
     }
+    if (limits.identity_only) return out;
     if (seen_kind.empty() && text.starts_with('{')) {
       codec::json_writer json{out.json};
       json.begin_object().key("apiVersion").text(api_version).key("kind").text(kind);

@@ -10,6 +10,7 @@ namespace veranda::kube {
 
 struct decoder_limits {
   std::size_t max_object_bytes = 4U << 20U; ///< a larger one is passed on with a problem instead of its text
+  bool identity_only = false;               ///< texts are dropped as soon as it is known whose they are
 };
 
 /// Reads what an API server sends about one kind of objects. One object that cannot be read is an item with a problem, with its name and uid where they can be

@@ -11,7 +11,7 @@ constexpr std::size_t max_error_bytes = 256U << 10U;
 } // namespace
 
 watch_exchange::watch_exchange(api_request asked, const resource_type& type, std::chrono::milliseconds lifetime, const client_limits& limits)
-    : request_(std::move(asked)), limits_(limits), lifetime_(lifetime), decoder_(type.kind, type.api_version(), {.max_object_bytes = limits.max_line_bytes}),
+    : request_(std::move(asked)), limits_(limits), lifetime_(lifetime), decoder_(type.kind, type.api_version(), {.max_object_bytes = limits.max_line_bytes, .identity_only = type.metadata_only}),
       lines_(limits.max_line_bytes) {
   limits_.max_unread_events = std::max<std::size_t>(2, limits_.max_unread_events);
 }

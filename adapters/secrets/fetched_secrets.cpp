@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstring>
+
 namespace veranda::secrets {
 namespace {
 
@@ -14,6 +16,17 @@ std::string about(const object_key& key) { return "Secret " + to_string(key); }
 
 /// Whether the same question may have a better answer soon.
 bool may_pass(const failure& why) { return why.code != ec::dependency_missing && class_of(why.code) != error_class::needs_change; }
+
+void wipe(source::secret_bytes& bytes) {
+  for (auto& [name, value] : bytes.data)
+    explicit_bzero(value.data(), value.size());
+}
+
+bool same(const result<source::secret_bytes>& a, const result<source::secret_bytes>& b) {
+  if (!a || !b)
+    return !a && !b && a.error() == b.error();
+  return a->type == b->type && a->data == b->data && a->annotations == b->annotations;
+}
 
 } // namespace
 
@@ -28,7 +41,7 @@ result<fetched_secret> read_fetched(std::string_view json, const object_key& key
       return std::move(*found).error();
     fetched_secret out{**std::move(found), {}};
     const auto meta = nlohmann::json::parse(json).at("metadata");
-    out.version = meta.value("uid", std::string{}) + "/" + meta.value("resourceVersion", std::string{});
+    out.version = version_of(meta.value("uid", std::string{}), meta.value("resourceVersion", std::string{}));
     keep_what_is_used(out.bytes);
     return out;
   } catch (const nlohmann::json::exception&) { // its text may quote values
@@ -43,7 +56,9 @@ result<credentials> fetched_secrets::resolve(const std::string& ns, const std::s
     auto bytes = find(key);
     if (!bytes)
       return std::move(bytes).error();
-    if (auto done = read_credentials(key, *bytes, host, out); !done)
+    const auto done = read_credentials(key, *bytes, host, out);
+    wipe(*bytes);
+    if (!done)
       return done.error();
   }
   if (!options_.ca_bundles || ns.empty() || !out.ca_bundle_pem.empty())
@@ -80,8 +95,9 @@ std::size_t fetched_secrets::size_of(const entry& e) {
   return size;
 }
 
-void fetched_secrets::store(const object_key& key, result<fetched_secret> fetched) {
+bool fetched_secrets::store(const object_key& key, result<fetched_secret> fetched) {
   const std::lock_guard lock{mutex_};
+  bool another = false;
   auto& e = all_[key];
   bytes_ -= e.used == 0 ? 0 : size_of(e);
   e.fetched = now_();
@@ -89,7 +105,11 @@ void fetched_secrets::store(const object_key& key, result<fetched_secret> fetche
     e.passing = std::move(fetched).error();
   } else {
     e.version = fetched ? std::move(fetched->version) : std::string{to_string(fetched.error().code)} + " " + fetched.error().field;
-    e.known = fetched ? result<source::secret_bytes>{std::move(fetched->bytes)} : result<source::secret_bytes>{std::move(fetched).error()};
+    auto known = fetched ? result<source::secret_bytes>{std::move(fetched->bytes)} : result<source::secret_bytes>{std::move(fetched).error()};
+    another = e.known && !same(*e.known, known);
+    if (e.known && *e.known)
+      wipe(**e.known);
+    e.known = std::move(known);
     e.passing.reset();
     e.answered = e.fetched;
   }
@@ -98,16 +118,27 @@ void fetched_secrets::store(const object_key& key, result<fetched_secret> fetche
   by_use_.emplace(e.used, key);
   bytes_ += size_of(e);
   make_room();
+  return another;
+}
+
+void fetched_secrets::drop(std::map<object_key, entry>::iterator at) {
+  auto& e = at->second;
+  bytes_ -= size_of(e);
+  if (e.known && *e.known)
+    wipe(**e.known);
+  by_use_.erase(e.used);
+  all_.erase(at);
+}
+
+void fetched_secrets::forget(const object_key& key) {
+  const std::lock_guard lock{mutex_};
+  if (const auto at = all_.find(key); at != all_.end())
+    drop(at);
 }
 
 void fetched_secrets::make_room() {
-  while (all_.size() > 1 && (all_.size() > options_.max_secrets || bytes_ > options_.max_bytes)) {
-    const auto oldest = by_use_.begin();
-    const auto at = all_.find(oldest->second);
-    bytes_ -= size_of(at->second);
-    all_.erase(at);
-    by_use_.erase(oldest);
-  }
+  while (all_.size() > 1 && (all_.size() > options_.max_secrets || bytes_ > options_.max_bytes))
+    drop(all_.find(by_use_.begin()->second));
 }
 
 std::optional<fetched_secrets::time> fetched_secrets::fetched_at(const object_key& key) const {

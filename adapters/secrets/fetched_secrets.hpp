@@ -18,6 +18,7 @@ struct fetched_secret {
   std::string version; ///< differs whenever the Secret does
 };
 
+[[nodiscard]] inline std::string version_of(const std::string& uid, const std::string& resource_version) { return uid + "/" + resource_version; }
 /// Reads the answer to a get of a Secret. `auth_rejected` when it is not valid, `unavailable` when it is none at all. Pure.
 result<fetched_secret> read_fetched(std::string_view json, const object_key& key);
 
@@ -29,7 +30,7 @@ struct fetched_options {
   std::size_t max_bytes = 64U << 20U;    ///< of all together
 };
 
-/// Secrets that somebody else fetches: resolving never waits. In memory alone. Thread safe.
+/// Secrets that somebody else fetches: resolving never waits. In memory alone; bytes that are replaced or dropped are overwritten. Thread safe.
 class fetched_secrets final : public secret_source {
 public:
   using time = std::chrono::steady_clock::time_point;
@@ -39,8 +40,10 @@ public:
   /// yet, or nothing that is young enough to be used.
   result<credentials> resolve(const std::string& ns, const std::string& name, const std::string& host) override;
 
-  /// How a fetch ended. One that may end better the next time leaves what is known of it.
-  void store(const object_key& key, result<fetched_secret> fetched);
+  /// How a fetch ended. One that may end better the next time leaves what is known of it. True when something else was known of it before.
+  bool store(const object_key& key, result<fetched_secret> fetched);
+  /// Drops what is known of it, and overwrites its bytes.
+  void forget(const object_key& key);
   /// When a fetch of it last ended; nothing when none has.
   [[nodiscard]] std::optional<time> fetched_at(const object_key& key) const;
   /// Differs whenever what `resolve` says of it does, but for failures that may pass.
@@ -61,6 +64,7 @@ private:
   };
   result<source::secret_bytes> find(const object_key& key);
   static std::size_t size_of(const entry& e);
+  void drop(std::map<object_key, entry>::iterator at);
   void make_room();
 
   const fetched_options options_;

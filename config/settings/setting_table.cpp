@@ -301,6 +301,10 @@ std::vector<setting> make_table() {
       flag("namespace-ca-bundle",
            "Look for a Secret <namespace>-ca-bundle in the API server for each namespace, and trust the certificates in its ca.crt. Secrets of manifests need no setting.",
            &settings::namespace_ca_bundle),
+      flag("watch-secrets",
+           "List and watch the metadata of Secrets, so that one that changes is read and used at once instead of being read before each use. Needs the rights to list and watch "
+           "Secrets; until they are granted it is as without.",
+           &settings::watch_secrets),
       flag("leader-elect",
            "Run as one of several replicas: only the one that holds the Lease follows objects, syncs and writes; the others stand by. It ends at once, with status 75, when it "
            "can no longer be sure that it holds it.",

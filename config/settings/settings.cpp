@@ -256,7 +256,7 @@ private:
         if (source_.contains(name)) problem(source_of(name), "has no meaning with kubernetes: objects come from the API server");
     } else if (!failed("kubernetes") && !failed("kubeconfig")) {
       for (const std::string_view name : {"kubeconfig", "context", "namespace", "selector", "kube-api-qps", "kube-api-burst", "leader-elect", "lease-name", "lease-namespace",
-                                          "finalizer", "namespace-ca-bundle"})
+                                          "finalizer", "namespace-ca-bundle", "watch-secrets"})
         if (source_.contains(name)) problem(source_of(name), "must come together with kubernetes");
       if (s.cache == cache_kind::cr) problem(source_of("cache"), "\"cr\": must come together with kubernetes: it keeps PackageRev objects in an API server");
     }

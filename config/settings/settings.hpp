@@ -29,6 +29,7 @@ struct settings {
   std::uint32_t kube_api_burst = 100;
   bool finalizer = true;            ///< hold Repository objects until what is kept of them is gone
   bool namespace_ca_bundle = false; ///< Secret `<namespace>-ca-bundle` on Kubernetes; files always have it
+  bool watch_secrets = false;       ///< learn of changes of Secrets on Kubernetes by list and watch
   bool leader_elect = false;      ///< of several replicas only one works: the holder of a Lease
   std::string lease_name = "veranda";
   std::string lease_namespace;    ///< empty: the pod's, or that of the kubeconfig's context

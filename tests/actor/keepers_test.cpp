@@ -299,4 +299,34 @@ BOOST_AUTO_TEST_CASE(one_that_was_refused_is_looked_at_until_it_is_another) {
   BOOST_TEST(gets("git") == 4U);
 }
 
+BOOST_AUTO_TEST_CASE(nothing_is_kept_for_remotes_that_are_no_more) {
+  put("git", "b25l", "1");
+  fetch();
+  const remote_identity second{"https://git.example/other.git", "team", "git"};
+  ask<bool>(subject, msg::fetch_secrets{second});
+  tell(subject, msg::secrets_tried{remote, true});
+  BOOST_TEST(kept->size() == 2U); // with that there is no bundle
+  tell(subject, msg::secrets_unused{remote});
+  BOOST_TEST(token() == "one");
+  tell(subject, msg::secrets_unused{second});
+  BOOST_TEST(kept->size() == 0U);
+  BOOST_TEST(token() == "unavailable");
+  pass(1min);
+  BOOST_TEST(gets("git") == 1U);
+  fetch();
+  BOOST_TEST(token() == "one");
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_that_comes_after_the_end_is_not_kept) {
+  put("git", "b25l", "1");
+  client->hold = true;
+  const auto got = ask<bool>(subject, msg::fetch_secrets{remote});
+  settle();
+  tell(subject, msg::secrets_unused{remote});
+  client->hold = false;
+  tell(subject, msg::continue_transfers{});
+  BOOST_TEST(got->has_value());
+  BOOST_TEST(kept->size() == 0U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

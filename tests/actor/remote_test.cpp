@@ -253,6 +253,34 @@ BOOST_AUTO_TEST_CASE(goes_with_the_last_repository_and_the_actor_with_it) {
   BOOST_TEST(!alive(subject));
 }
 
+BOOST_AUTO_TEST_CASE(the_secret_keeper_is_told_of_the_end) {
+  auto heard = std::make_shared<std::vector<std::string>>();
+  secret_keeper = spawn([heard](secret_keeper_actor::pointer) -> secret_keeper_actor::behavior_type {
+    return {
+      [heard](const msg::fetch_secrets& m) {
+        heard->push_back("fetch " + to_string(m.remote));
+        return true;
+      },
+      [heard](const msg::secrets_tried& m) { heard->push_back("tried " + to_string(m.remote)); },
+      [heard](const msg::secrets_unused& m) { heard->push_back("unused " + to_string(m.remote)); },
+      [](const follow_secrets&) {},
+    };
+  });
+  const std::vector<remote_identity> all{{url, "team", "key"}, {url, "team", {}}, {url, {}, {}}};
+  for (const auto& identity : all) {
+    auto deps = remote_settings();
+    deps.identity = identity;
+    deps.mirror = mirror_path;
+    subject = spawn(remote, std::move(deps));
+    join("a");
+    want("a");
+    leave("a");
+    BOOST_TEST(!alive(subject));
+  }
+  const std::string secret = to_string(all[0]), bundle = to_string(all[1]);
+  BOOST_TEST((*heard == std::vector<std::string>{"fetch " + secret, "unused " + secret, "fetch " + bundle, "unused " + bundle}));
+}
+
 BOOST_AUTO_TEST_CASE(is_removed_after_the_job_that_uses_it) {
   join("uid-a");
   workers->hold = true;

@@ -133,6 +133,29 @@ BOOST_AUTO_TEST_CASE(a_version_tells_what_changes_an_outcome) {
   BOOST_TEST(subject.version(key) != missing);
 }
 
+BOOST_AUTO_TEST_CASE(what_is_stored_may_be_another_than_before) {
+  BOOST_TEST(!subject.store(key, read_fetched(basic, key))); // nothing was known
+  BOOST_TEST(!subject.store(key, read_fetched(answer("kubernetes.io/basic-auth", R"({"username":"dQ==","password":"cA==","other":"eQ=="})", "8", R"({"note":"x"})"), key)));
+  BOOST_TEST(!subject.store(key, because(ec::timed_out)));
+  BOOST_TEST(subject.store(key, read_fetched(token, key)));
+  BOOST_TEST(subject.store(key, read_fetched(answer("Opaque", R"({"bearerToken":"dG9r"})", "9", R"({"veranda.dev/hosts":"git.example"})"), key)));
+  BOOST_TEST(subject.store(key, because(ec::dependency_missing)));
+  BOOST_TEST(!subject.store(key, because(ec::dependency_missing)));
+  BOOST_TEST(subject.store(key, read_fetched(token, key)));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_forgotten_is_not_kept) {
+  put(basic);
+  BOOST_TEST(subject.size() == 2U);
+  subject.forget(key);
+  subject.forget(key);
+  BOOST_TEST(subject.size() == 1U);
+  BOOST_TEST(outcome() == "unavailable");
+  BOOST_TEST(!subject.fetched_at(key).has_value());
+  put(token);
+  BOOST_TEST(outcome() == "::tok");
+}
+
 BOOST_AUTO_TEST_CASE(a_namespace_may_have_a_ca_bundle) {
   const auto pem = answer("Opaque", R"({"ca.crt":"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"})", "1", "{}", bundle);
   BOOST_TEST(outcome("") == "::"); // none

@@ -224,6 +224,29 @@ BOOST_AUTO_TEST_CASE(items_without_a_kind_get_the_one_of_their_list) {
   BOOST_TEST(page->items[1].json == R"({"apiVersion":"v1","kind":"Secret"})");
 }
 
+BOOST_AUTO_TEST_CASE(where_only_metadata_is_asked_for_nothing_else_is_kept) {
+  const auto type = metadata_of(secrets);
+  const auto listed = list_request(type, {"blue", "", "type!=a/b"}, {"0", "", 500});
+  BOOST_TEST(listed.target == "/api/v1/namespaces/blue/secrets?fieldSelector=type%21%3Da%2Fb&limit=500&resourceVersion=0");
+  BOOST_TEST(listed.accept == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
+  BOOST_TEST(watch_request(type, {}, "7", 300s).accept == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+  BOOST_TEST(list_request(secrets, {}, {}).accept.empty());
+  BOOST_TEST(get_request(type, {"blue", "a"}).accept.empty());
+
+  object_decoder d{type.kind, type.api_version(), {.identity_only = true}};
+  const std::string one = R"({"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a","namespace":"blue","uid":"u","resourceVersion":"8","annotations":{"x":"pa55"}}})";
+  const auto page = d.list(R"({"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"9"},"items":[)" + one + "]}");
+  BOOST_REQUIRE(page.ok());
+  BOOST_REQUIRE(page->items.size() == 1U);
+  BOOST_TEST((page->items[0] == api_object{{"blue", "a"}, "u", "8", 0, {}, {}}));
+  const auto event = d.event(R"({"type":"MODIFIED","object":)" + one + "}");
+  BOOST_REQUIRE((event.ok() && event->has_value()));
+  BOOST_TEST(((*event)->object == page->items[0]));
+  // A server that sends whole objects all the same is refused.
+  BOOST_TEST((d.list(R"({"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[]})").error().code == ec::unsupported));
+  BOOST_TEST(!d.event(R"({"type":"ADDED","object":{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a","namespace":"blue"}}})")->has_value());
+}
+
 BOOST_AUTO_TEST_CASE(what_is_no_list) {
   struct row {
     std::string body;

@@ -64,6 +64,15 @@ BOOST_AUTO_TEST_CASE(package_rev_objects_have_a_line_where_they_are_kept) {
   expect(r, true, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n[+]PackageRev objects ok\n");
 }
 
+BOOST_AUTO_TEST_CASE(secrets_have_a_line_where_they_are_watched) {
+  readiness r;
+  r.first_list_applied();
+  r.set_secret_problem("grant it");
+  expect(r, true, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n[!]watch of Secrets: grant it; they are read before each use\n");
+  r.set_secret_problem({});
+  expect(r, true, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n[+]watch of Secrets ok\n");
+}
+
 BOOST_AUTO_TEST_CASE(why_objects_cannot_be_followed_is_named) {
   readiness r{"API server"};
   r.set_source_problem("its CRD is not there");

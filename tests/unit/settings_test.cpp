@@ -185,7 +185,8 @@ BOOST_AUTO_TEST_CASE(what_one_mode_does_not_know_is_refused) {
   BOOST_TEST(only_problem({"--kubeconfig=k"}, {"HOME=/h", "VERANDAD_MANIFESTS=m"}) == "VERANDAD_MANIFESTS: has no meaning with kubernetes: objects come from the API server");
   BOOST_TEST(only_problem({"--kubernetes", "--allow-manifest-deletion"}) ==
              "flag --allow-manifest-deletion: has no meaning with kubernetes: objects come from the API server");
-  for (const std::string flag : {"context=c", "namespace=n", "selector=a=b", "kube-api-qps=1", "kube-api-burst=1", "leader-elect", "lease-name=n", "lease-namespace=n", "finalizer=false", "namespace-ca-bundle"})
+  for (const std::string flag : {"context=c", "namespace=n", "selector=a=b", "kube-api-qps=1", "kube-api-burst=1", "leader-elect", "lease-name=n", "lease-namespace=n", "finalizer=false", "namespace-ca-bundle",
+                                 "watch-secrets"})
     BOOST_TEST(only_problem({"--" + flag}) == "flag --" + flag.substr(0, flag.find('=')) + ": must come together with kubernetes");
   BOOST_TEST(only_problem({"--kubernetes=false", "--kubeconfig=k"}) == "flag --kubeconfig: must come together with kubernetes");
 }

@@ -24,7 +24,7 @@ public:
       if (w.id == id)
         w.cancelled = true;
   }
-  std::unique_ptr<kube::api_watch> watch(kube::api_request, const kube::resource_type&, std::chrono::seconds) override { return nullptr; }
+  std::unique_ptr<kube::api_watch> watch(kube::api_request request, const kube::resource_type&, std::chrono::seconds) override { return watches ? watches(request) : nullptr; }
   void run_for(std::chrono::milliseconds) override {
     if (hold)
       return;
@@ -54,6 +54,7 @@ public:
   }
 
   server answers;
+  std::function<std::unique_ptr<kube::api_watch>(const kube::api_request&)> watches; ///< none: nothing is watched
   bool hold = false;
   unsigned wakes = 0;
   std::vector<std::string> asked; ///< `PATCH /apis/...`
