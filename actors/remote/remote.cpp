@@ -1,5 +1,6 @@
 #include "actors/remote/remote.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/logic/remote_refs.hpp"
 
@@ -38,7 +39,7 @@ void with_secrets(self_ptr self, Then then) {
     then();
     return;
   }
-  self->request(st.deps.secret_keeper, st.deps.secret_patience, msg::fetch_secrets{st.deps.identity}).then([then](bool) mutable { then(); }, [then](caf::error&) mutable { then(); });
+  ask(self, st.deps.secret_keeper, st.deps.secret_patience, msg::fetch_secrets{st.deps.identity}).then([then](bool) mutable { then(); }, [then](caf::error&) mutable { then(); });
   st.deps.wake_secret_keeper();
 }
 
@@ -144,12 +145,12 @@ void start_listing(self_ptr self) {
     job.prefixes = std::move(prefixes);
     job.known_digest = st.listing_known;
     job.cancel = cancel;
-    self->request(st.deps.listers, st.deps.listing_patience, std::move(job))
+    ask(self, st.deps.listers, st.deps.listing_patience, std::move(job))
       .then([self](const msg::job_result& r) { listing_ended(self, r.listed); }, failed);
   } else {
     with_secrets(self, [self, failed, wanted = msg::list_http{st.deps.identity, std::move(prefixes), st.listing_known, cancel}] {
       auto& state = self->state;
-      self->request(state.deps.http, state.deps.listing_patience, wanted).then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
+      ask(self, state.deps.http, state.deps.listing_patience, wanted).then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
       state.deps.wake_http();
     });
   }
@@ -220,7 +221,7 @@ void remove_mirror(self_ptr self) {
       self->send(self->state.deps.secret_keeper, msg::secrets_unused{self->state.deps.identity});
     self->quit();
   };
-  self->request(st.deps.pool, st.deps.job_timeout, std::move(job))
+  ask(self, st.deps.pool, st.deps.job_timeout, std::move(job))
     .then([done](const msg::job_result&) { done(); },
           [self, done, cancel = st.job](caf::error& e) {
             cancel->stop = true; // a late removal would hit a remote that has come back
@@ -250,7 +251,7 @@ void next_job(self_ptr self) {
   job.cancel = st.job = next.order.cancel;
   job.sync = std::move(next.order);
   with_secrets(self, [self, promise = next.promise, job = std::move(job)]() mutable {
-    self->request(self->state.deps.pool, self->state.deps.job_timeout, std::move(job))
+    ask(self, self->state.deps.pool, self->state.deps.job_timeout, std::move(job))
       .then(
         [self, promise](const msg::job_result& r) mutable {
           promise.deliver(r.synced);

@@ -1,5 +1,6 @@
 #include "actors/repository/repository_parts.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/repository/sync_log.hpp"
 
@@ -72,7 +73,7 @@ void persist(self_ptr self) {
     st.running->persist_later = true;
     return;
   }
-  self->request(st.deps.cache, st.deps.store_timeout, msg::put_state{*st.claim, st.machine->durable()})
+  ask(self, st.deps.cache, st.deps.store_timeout, msg::put_state{*st.claim, st.machine->durable()})
     .then([self](bool) { self->state.persist_failing = false; },
           [self, epoch = ++st.persist_epoch](caf::error& e) { state_not_written(self, epoch, to_failure(e)); });
 }

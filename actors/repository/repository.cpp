@@ -1,5 +1,6 @@
 #include "actors/repository/repository.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/repository/repository_parts.hpp"
 
@@ -38,7 +39,7 @@ void close_if_idle(self_ptr self) {
     self->send(self, msg::claim_due{++st.claim_epoch});
     return;
   }
-  self->request(st.deps.cache, st.deps.store_timeout, msg::close_rows{*st.claim})
+  ask(self, st.deps.cache, st.deps.store_timeout, msg::close_rows{*st.claim})
     .then(
       [self](bool) {
         log::info(kind, "repository closed, its rows are removed", {{"key", to_string(self->state.key)}});
@@ -67,7 +68,7 @@ void open_with_spec(self_ptr self) {
   const auto object = st.applied.object;
   if (st.opened && *st.opened == object->spec)
     return;
-  self->request(st.deps.cache, st.deps.store_timeout, msg::open_repository{*st.claim, shared_spec(object)})
+  ask(self, st.deps.cache, st.deps.store_timeout, msg::open_repository{*st.claim, shared_spec(object)})
     .then([self, object](bool) { self->state.opened = object->spec; },
           [self](caf::error& e) {
             const auto why = to_failure(e);
@@ -106,7 +107,7 @@ void hold(self_ptr self) {
   auto& st = self->state;
   if (std::exchange(st.holding, true))
     return;
-  self->request(st.deps.finalizers, st.deps.store_timeout, msg::hold_object{st.applied.object->meta})
+  ask(self, st.deps.finalizers, st.deps.store_timeout, msg::hold_object{st.applied.object->meta})
     .then(
       [self](bool) {
         auto& state = self->state;
@@ -143,7 +144,7 @@ void claim(self_ptr self) {
   st.claiming = true;
   st.cell->set_detail("phase", "claiming");
   const auto object = st.applied.object;
-  self->request(st.deps.cache, st.deps.store_timeout, msg::claim_repository{st.key, st.uid, st.deps.epoch, shared_spec(object)})
+  ask(self, st.deps.cache, st.deps.store_timeout, msg::claim_repository{st.key, st.uid, st.deps.epoch, shared_spec(object)})
     .then(
       [self, object](const store::repository_claim& claimed) {
         auto& state = self->state;

@@ -1,5 +1,6 @@
 #include "actors/repository/repository_parts.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/logic/deletion_hold.hpp"
 #include "actors/logic/discovery/discovery.hpp"
@@ -55,7 +56,7 @@ void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
   run.applying = true;
   st.cell->set_detail("phase", "applying");
   msg::apply_delta apply{*st.claim, delta, st.machine->durable_after(outcome, wall_now(st))};
-  self->request(st.deps.cache, apply_patience, std::move(apply))
+  ask(self, st.deps.cache, apply_patience, std::move(apply))
     .then(
       [self, synced, delta, outcome](const store::apply_result& applied) mutable {
         auto& state = self->state;
@@ -91,7 +92,7 @@ void run_on_mirror(self_ptr self, ref_table_ptr refs) {
   st.cell->set_detail("phase", "syncing");
   msg::run_sync order{run.order.sync_id, st.key,    st.uid, run.spec, std::move(refs), run.basis,
                       run.order.cause == sync_cause::user, run.order.full, run.cancel};
-  self->request(st.applied.remote, queue_patience, std::move(order))
+  ask(self, st.applied.remote, queue_patience, std::move(order))
     .then(
       [self, id = run.order.sync_id](const msg::sync_result_ptr& synced) {
         if (!superseded(self->state, id))
@@ -189,7 +190,7 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
   const bool same_spec = st.known_spec && *st.known_spec == spec_of(st);
   msg::get_listing wanted{st.uid, order.full || order.recheck || !same_spec ? std::string{} : st.known_digest,
                           order.fresh ? self->clock().now() : self->clock().now() - listing_reuse};
-  self->request(st.applied.remote, listing_patience, std::move(wanted))
+  ask(self, st.applied.remote, listing_patience, std::move(wanted))
     .then(
       [self, id = order.sync_id](const msg::listing_ptr& listed) {
         if (!superseded(self->state, id))

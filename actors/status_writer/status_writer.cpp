@@ -1,5 +1,6 @@
 #include "actors/status_writer/status_writer.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -160,7 +161,7 @@ void send_one(self_ptr self, msg::publish_status m) {
   st.in_flight.emplace(m.key, false);
   const auto key = m.key;
   msg::write_object write{msg::object_operation::update_status, st.deps.resource, key, m.uid, json};
-  self->request(st.deps.objects, st.deps.write_timeout, std::move(write))
+  ask(self, st.deps.objects, st.deps.write_timeout, std::move(write))
     .then([self, key, said = std::move(said)](const msg::stored_object_ptr&) { on_written(self, key, said); },
           [self, m = std::move(m)](caf::error& e) mutable { on_failed(self, std::move(m), to_failure(e)); });
   if (st.deps.wake)

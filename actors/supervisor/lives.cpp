@@ -1,5 +1,6 @@
 #include "actors/supervisor/lives.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/supervisor/releases.hpp"
 #include "actors/supervisor/remotes.hpp"
@@ -84,10 +85,10 @@ void remove_orphan(self_ptr self, const std::string& uid) {
     log::warn(kind, "rows of a repository that is gone could not be removed; trying again", {{"key", to_string(key)}, {"err", describe(to_failure(e))}});
     self->delayed_send(self, self->state.deps.orphan_retry, msg::orphan_due{uid});
   };
-  self->request(st.deps.cache, st.deps.store_timeout, msg::claim_repository{key, uid, st.deps.repository.epoch, nullptr})
+  ask(self, st.deps.cache, st.deps.store_timeout, msg::claim_repository{key, uid, st.deps.repository.epoch, nullptr})
     .then(
       [self, uid, failed](const store::repository_claim& claim) {
-        self->request(self->state.deps.cache, self->state.deps.store_timeout, msg::close_rows{claim})
+        ask(self, self->state.deps.cache, self->state.deps.store_timeout, msg::close_rows{claim})
           .then(
             [self, uid](bool) {
               self->state.orphans.erase(uid);
@@ -122,7 +123,7 @@ void on_restart(self_ptr self, const msg::restart_due& m) {
   const auto at = st.entries.find(m.key);
   if (at == st.entries.end() || at->second.restart_epoch != m.epoch || at->second.handle || st.shutting_down)
     return;
-  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{at->second.object->meta.uid})
+  ask(self, st.deps.cache, st.deps.store_timeout, msg::get_states{at->second.object->meta.uid})
     .then(
       [self, m](const msg::states_ptr& states) {
         auto& state = self->state;

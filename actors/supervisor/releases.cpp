@@ -1,5 +1,6 @@
 #include "actors/supervisor/releases.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/supervisor/lives.hpp"
 
@@ -45,7 +46,7 @@ void ask_to_expel(supervisor_pointer self, const std::string& uid, supervisor_st
     else
       self->delayed_send(self, self->state.deps.release_retry, msg::release_due{uid});
   };
-  self->request(self->state.deps.package_revs, self->state.deps.store_timeout, msg::expel_package_revs{r.key})
+  ask(self, self->state.deps.package_revs, self->state.deps.store_timeout, msg::expel_package_revs{r.key})
     .then(again, [again](caf::error&) { again(false); });
 }
 
@@ -55,7 +56,7 @@ void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_
     return;
   }
   r.asked = true;
-  self->request(self->state.deps.finalizers, self->state.deps.store_timeout, msg::release_object{r.key, uid})
+  ask(self, self->state.deps.finalizers, self->state.deps.store_timeout, msg::release_object{r.key, uid})
     .then([self, uid](bool) { drop(self->state, uid); },
           [self, uid](caf::error& e) {
             const auto at = self->state.releases.find(uid);

@@ -1,5 +1,6 @@
 #include "actors/supervisor/supervisor.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/logic/conflicts.hpp"
 #include "actors/logic/desired_set.hpp"
@@ -168,7 +169,7 @@ void sweep_leftovers(self_ptr self) {
     job.keep.push_back(mirror_name(identity));
   job.cancel = std::make_shared<cancel_token>();
   st.sweeping = true;
-  self->request(st.deps.pool, st.deps.store_timeout, std::move(job))
+  ask(self, st.deps.pool, st.deps.store_timeout, std::move(job))
     .then(
       [self](const msg::job_result&) {
         self->state.sweeping = false;
@@ -219,7 +220,7 @@ void restored(self_ptr self, const std::vector<durable_state>& states) {
 /// Asks for the durable states. They hold what was accepted and is still to be done: only damage, which loses them, lets the repositories start without.
 void restore(self_ptr self) {
   auto& st = self->state;
-  self->request(st.deps.cache, st.deps.store_timeout, msg::get_states{})
+  ask(self, st.deps.cache, st.deps.store_timeout, msg::get_states{})
     .then([self](const msg::states_ptr& states) { restored(self, *states); },
           [self](caf::error& e) {
             const auto why = to_failure(e);
@@ -392,7 +393,7 @@ supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) 
       if (at == self->state.entries.end() || !at->second.handle)
         return to_error({ec::not_found, "no actor runs for this repository", to_string(key), {}, {}});
       auto promise = self->make_response_promise<msg::repository_state_view>();
-      self->request(at->second.handle, std::chrono::seconds{5}, m)
+      ask(self, at->second.handle, std::chrono::seconds{5}, m)
         .then([promise](const msg::repository_state_view& v) mutable { promise.deliver(v); },
               [promise](caf::error& e) mutable { promise.deliver(std::move(e)); });
       return promise;

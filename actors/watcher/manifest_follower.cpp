@@ -1,5 +1,6 @@
 #include "actors/watcher/manifest_follower.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
 #include "adapters/source/manifest_file.hpp"
 
@@ -126,7 +127,7 @@ void next_write(self_ptr self) {
   auto write = to_message(std::move(st.writes.front()));
   st.writes.pop_front();
   const auto object = write.resource + " " + to_string(write.key);
-  self->request(st.deps.objects, st.deps.write_timeout, std::move(write))
+  ask(self, st.deps.objects, st.deps.write_timeout, std::move(write))
     .then([self](const msg::stored_object_ptr&) { next_write(self); },
           [self, object](caf::error& e) {
             write_failed(self->state, object, to_failure(e));

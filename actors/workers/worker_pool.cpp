@@ -1,5 +1,6 @@
 #include "actors/workers/worker_pool.hpp"
 
+#include "actors/common/ask.hpp"
 #include "actors/common/endpoint.hpp"
 #include "actors/common/guard.hpp"
 
@@ -75,7 +76,7 @@ void start(self_ptr self, std::uint64_t id) {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   const auto patience = std::max(left, std::chrono::milliseconds{0}) + st.deps.grace;
   self->delayed_send(self, patience, msg::worker_overdue{id});
-  self->request(worker.handle, patience + st.deps.grace, job.job)
+  ask(self, worker.handle, patience + st.deps.grace, job.job)
     .then([self, id](const msg::job_result& r) { on_result(self, id, r); }, [self, id](caf::error& e) { on_error(self, id, e); });
 }
 

@@ -52,6 +52,7 @@ public:
     BOOST_TEST(workers->broken_rules.empty());
     for (const auto& rule : workers->broken_rules)
       BOOST_TEST_MESSAGE(rule);
+    BOOST_TEST(request_timers() == 0U);
     BOOST_TEST(seen().entries.size() == wanted.size());
     BOOST_TEST(cache.rows.size() == wanted.size());
     std::set<std::string> used;

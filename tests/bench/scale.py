@@ -64,7 +64,7 @@ class Scale:
 
     def ready(self):
         """Objects that the API server shows as ready."""
-        items = self.cluster.expect("GET", CONFIG_API + "/repositories")["items"]
+        items = self.cluster.expect("GET", CONFIG_API + "/repositories?resourceVersion=0")["items"]
         return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in i.get("status", {}).get("conditions", [])) for i in items)
 
     def asked(self):

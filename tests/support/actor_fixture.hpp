@@ -102,6 +102,11 @@ public:
     }
   }
 
+  /// Timers of requests: an answered one must have none.
+  [[nodiscard]] std::size_t request_timers() {
+    const auto& timers = scheduler_.clock().schedule();
+    return static_cast<std::size_t>(std::count_if(timers.begin(), timers.end(), [](const auto& t) { return t.second->subtype == caf::detail::simple_actor_clock::request_timeout_type; }));
+  }
   [[nodiscard]] std::chrono::nanoseconds elapsed() { return scheduler_.clock().current_time - steady_start_; }
   [[nodiscard]] std::chrono::steady_clock::time_point steady_now() { return scheduler_.clock().current_time; }
   [[nodiscard]] wall_time wall_now() { return wall_start + std::chrono::duration_cast<wall_time::duration>(elapsed()); }
