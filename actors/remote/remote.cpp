@@ -138,22 +138,22 @@ void start_listing(self_ptr self) {
     cancel->stop = true;
     listing_ended(self, e == caf::sec::request_timeout ? failure{ec::overloaded, "the listing waited too long for its turn", {}, {}, {}} : to_failure(e));
   };
-  if (st.deps.local) {
+  with_secrets(self, [self, failed, cancel, prefixes = std::move(prefixes)] {
+    auto& state = self->state;
+    if (state.deps.over_http) {
+      ask(self, state.deps.http, state.deps.listing_patience, msg::list_http{state.deps.identity, prefixes, state.listing_known, cancel})
+        .then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
+      state.deps.wake_http();
+      return;
+    }
     msg::job job;
     job.kind = msg::job_kind::list;
-    job.remote = st.deps.identity;
-    job.prefixes = std::move(prefixes);
-    job.known_digest = st.listing_known;
+    job.remote = state.deps.identity;
+    job.prefixes = prefixes;
+    job.known_digest = state.listing_known;
     job.cancel = cancel;
-    ask(self, st.deps.listers, st.deps.listing_patience, std::move(job))
-      .then([self](const msg::job_result& r) { listing_ended(self, r.listed); }, failed);
-  } else {
-    with_secrets(self, [self, failed, wanted = msg::list_http{st.deps.identity, std::move(prefixes), st.listing_known, cancel}] {
-      auto& state = self->state;
-      ask(self, state.deps.http, state.deps.listing_patience, wanted).then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
-      state.deps.wake_http();
-    });
-  }
+    ask(self, state.deps.listers, state.deps.listing_patience, std::move(job)).then([self](const msg::job_result& r) { listing_ended(self, r.listed); }, failed);
+  });
 }
 
 caf::result<msg::listing_ptr> on_get_listing(self_ptr self, const msg::get_listing& m) {

@@ -14,13 +14,13 @@ struct remote_deps {
   runtime_env env;
   remote_identity identity;
   std::filesystem::path mirror;
-  bool local = false;
+  bool over_http = true;
   http_actor http;           ///< listings over http(s)
   std::function<void()> wake_http; ///< ends the http actor's current slice
   secret_keeper_actor secret_keeper; ///< null: Secrets need no fetching
   std::function<void()> wake_secret_keeper = [] {}; ///< ends its current slice
   std::chrono::milliseconds secret_patience{30'000}; ///< then what is known has to do
-  worker_pool_actor listers; ///< listings by a child process
+  worker_pool_actor listers; ///< all others: by a blocking call
   worker_pool_actor pool;
   std::chrono::milliseconds listing_patience{std::chrono::hours{1}}; ///< with the wait for a connection; the listing itself has its engine's deadline
   std::chrono::milliseconds job_timeout{std::chrono::hours{24}}; ///< with the wait in the queue; the work itself has the pool's deadline

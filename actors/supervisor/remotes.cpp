@@ -34,7 +34,9 @@ remote_actor spawn_remote(supervisor_pointer self, const remote_identity& identi
   auto deps = st.deps.remote;
   deps.identity = identity;
   deps.mirror = st.deps.mirrors / mirror_name(identity);
-  deps.local = st.deps.is_local(identity.url);
+  deps.over_http = st.deps.is_http(identity.url);
+  if (!st.deps.is_local(identity.url))
+    deps.listers = st.deps.distant_listers;
   auto handle = self->spawn<caf::monitored>(remote, std::move(deps));
   st.running_remotes.emplace(handle->address(), identity);
   return handle;

@@ -13,7 +13,7 @@ namespace veranda {
 struct supervisor_deps {
   runtime_env env;
   repository_deps repository; ///< `supervisor` is filled in by the supervisor itself
-  remote_deps remote;         ///< identity, mirror and local are filled in
+  remote_deps remote;         ///< identity, mirror and the way it is listed are filled in; `listers` are for local paths
   cache_writer_actor cache;
   worker_pool_actor pool;
   finalizer_keeper_actor finalizers; ///< null: objects are not held, and gone when their source says so
@@ -22,6 +22,8 @@ struct supervisor_deps {
   /// Canonical form of a URL, or the rule it breaks.
   std::function<result<std::string>(const std::string& url)> canonical_url;
   std::function<bool(const std::string& url)> is_local;
+  std::function<bool(const std::string& url)> is_http;
+  worker_pool_actor distant_listers; ///< for remotes that are neither: over ssh and git://
   /// Whether a namespace has a CA bundle Secret: then even anonymous remotes are its own.
   std::function<bool(const std::string& ns)> has_ca_bundle;
   std::function<void()> first_list_applied;

@@ -1,6 +1,7 @@
 #include "actors/system/adapters.hpp"
 
 #include "actors/common/log.hpp"
+#include "adapters/process/find_program.hpp"
 #include "adapters/store/sqlite_object_store.hpp"
 #include "adapters/store/sqlite_package_cache.hpp"
 
@@ -18,6 +19,9 @@ git::transport_limits limits_of(const config::settings& s, std::chrono::millisec
   limits.max_pack_objects = s.max_pack_objects;
   limits.max_object_memory = s.max_object_memory;
   limits.allow_plaintext_credentials = s.allow_plaintext_credentials;
+  limits.allow_git_protocol = s.allow_git_protocol;
+  limits.ssh_accept_unknown_hosts = s.ssh_accept_unknown_hosts;
+  limits.ssh_client = process::find_program("ssh");
   limits.addresses = {s.allow_cidr, s.deny_cidr, s.kubernetes};
   return limits;
 }

@@ -58,6 +58,7 @@ bool real_system::shut_down() {
     stop(self, supervisor_, deadline);
     stop(self, pool_, deadline);
     stop(self, listers_, deadline);
+    stop(self, distant_listers_, deadline);
     stop(self, secret_keeper_, deadline, [this] { parts_.kube->secret_reader()->wake(); });
     stop(self, finalizers_, deadline, [this] { parts_.kube->finalizers()->wake(); });
     stop(self, package_revs_, deadline, [this] { parts_.kube->package_revs()->wake(); });

@@ -105,6 +105,7 @@ private:
   status_writer_actor status_;
   worker_pool_actor pool_;
   worker_pool_actor listers_;
+  worker_pool_actor distant_listers_;
   http_actor http_;
   finalizer_keeper_actor finalizers_;     ///< null without an API server, like
   secret_keeper_actor secret_keeper_;

@@ -23,6 +23,7 @@ namespace veranda {
 namespace {
 
 constexpr std::size_t listers = 2; ///< child processes that list local remotes at once
+constexpr std::size_t distant_listers = 8; ///< the same for remotes over ssh and git://, which may be slow
 
 } // namespace
 
@@ -76,6 +77,7 @@ void real_system::spawn_workers() {
   tools->telemetry = env_.telemetry;
   pool_ = spawn_pool("worker", worker_pool_state::name, settings_.max_concurrent_syncs, settings_.sync_deadline, tools);
   listers_ = spawn_pool("lister", "lister-pool", listers, settings_.listing_timeout, tools);
+  distant_listers_ = spawn_pool("distant-lister", "distant-lister-pool", distant_listers, settings_.listing_timeout, tools);
   http_ = system_->spawn<caf::detached>(http_listings, http_deps{env_, parts_.listings, parts_.secrets});
 }
 
@@ -103,6 +105,8 @@ void real_system::spawn_supervisor() {
   deps.consistency_interval = settings_.repo_sync_frequency;
   deps.canonical_url = [allow = settings_.allow_local](const std::string& url) { return git::canonical_url(url, allow); };
   deps.is_local = [](const std::string& url) { return git::is_local(url); };
+  deps.is_http = [](const std::string& url) { return git::is_http(url); };
+  deps.distant_listers = distant_listers_;
   if (parts_.kube)
     deps.has_ca_bundle = [all = settings_.namespace_ca_bundle](const std::string&) { return all; }; // known once it is asked for
   else

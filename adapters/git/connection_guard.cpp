@@ -25,7 +25,14 @@ std::optional<ip_address> literal_host(const std::string& url) {
   return address;
 }
 
-/// An address as the system has it; nothing for other families.
+} // namespace
+
+std::optional<std::string> literal_refusal(const git_url& url, const address_rules& rules) {
+  const auto address = literal_host(url.text());
+  auto why = address ? rules.refusal(*address) : std::nullopt;
+  return why ? std::optional{"its address " + to_string(*address) + " " + *why} : std::nullopt;
+}
+
 std::optional<ip_address> address_of(const sockaddr& address) {
   if (address.sa_family == AF_INET) {
     std::array<std::uint8_t, 4> bytes{};
@@ -36,14 +43,6 @@ std::optional<ip_address> address_of(const sockaddr& address) {
   ip_address out;
   std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, out.bytes.size());
   return out;
-}
-
-} // namespace
-
-std::optional<std::string> literal_refusal(const git_url& url, const address_rules& rules) {
-  const auto address = literal_host(url.text());
-  auto why = address ? rules.refusal(*address) : std::nullopt;
-  return why ? std::optional{"its address " + to_string(*address) + " " + *why} : std::nullopt;
 }
 
 failure refused_at(const std::string& host, const std::string& why) { return {ec::invalid_spec, host + ": " + why, {}, "spec.git.repo", {}}; }

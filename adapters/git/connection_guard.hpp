@@ -11,6 +11,8 @@ namespace veranda::git {
 /// Why a URL is refused whose host is an address, in whatever way it is written (`127.1`, `0x7f000001`), in words that follow the host's name; nothing for
 /// names, and for addresses that are allowed.
 [[nodiscard]] std::optional<std::string> literal_refusal(const git_url& url, const address_rules& rules);
+/// An address as the system has it; nothing for other families than IPv4 and IPv6.
+[[nodiscard]] std::optional<ip_address> address_of(const sockaddr& address);
 /// The failure of a connection that was not made; `why` as above.
 [[nodiscard]] failure refused_at(const std::string& host, const std::string& why);
 

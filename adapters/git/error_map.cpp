@@ -116,9 +116,9 @@ failure remote_error(std::string_view text) {
   const auto t = lower(text);
   if (contains_any(t, {"not our ref"}))
     return {ec::conflict, "a ref moved while it was fetched; the refs are listed again", {}, {}, {}};
-  if (contains_any(t, {"access denied", "permission denied", "not allowed", "authentication", "unauthorized", "forbidden", "not authorized", "not exported"}))
+  if (contains_any(t, {"access denied", "permission denied", "denied by", "not allowed", "authentication", "unauthorized", "forbidden", "not authorized", "not exported"}))
     return {ec::auth_rejected, "the server does not allow reading this repository; check the credentials and what they may do", {}, std::string{secret_field}, {}};
-  if (contains_any(t, {"not found", "no such", "does not exist", "not a git repository", "does not appear to be a git repository"}))
+  if (contains_any(t, {"not found", "could not be found", "no such", "does not exist", "not a git repository", "does not appear to be a git repository"}))
     return {ec::not_found, "the server has no such repository; check the URL", {}, std::string{repo_field}, {}};
   if (contains_any(t, {"object format", "unsupported", "unknown object"}))
     return {ec::unsupported, "the server refused the request as unsupported", {}, {}, {}};

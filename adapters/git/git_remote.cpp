@@ -3,7 +3,7 @@
 #include "adapters/git/curl_listing_engine.hpp"
 #include "adapters/git/pack_writer.hpp"
 #include "adapters/git/ref_listing.hpp"
-#include "adapters/git/upload_pack.hpp"
+#include "adapters/git/stream_upload_pack.hpp"
 #include "messages/model/digest.hpp"
 
 #include <algorithm>
@@ -17,16 +17,11 @@ constexpr std::size_t wants_per_request = 15'000; ///< keeps the request below 1
 constexpr std::size_t max_haves = 512;
 constexpr std::size_t max_known_haves = 64; ///< of refs that did not move
 
-failure unknown_scheme(const git_url& url) {
-  return {ec::unsupported, url.label() + ": repositories over " + url.scheme + " cannot be read yet; use https", {}, "spec.git.repo", {}};
-}
-
-result<std::unique_ptr<upload_pack>> connect(const remote_endpoint& remote, const transport_limits& limits, const cancel_token& cancel) {
-  auto url = parse_git_url(remote.url);
-  if (!url) return std::move(url).error();
-  if (url->scheme == "file") return make_local_upload_pack(*url, limits, cancel);
-  if (url->scheme == "https" || url->scheme == "http") return make_http_upload_pack(remote, *url, limits, cancel);
-  return unknown_scheme(*url);
+std::unique_ptr<upload_pack> connect(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel) {
+  if (url.scheme == "file") return make_local_upload_pack(url, limits, cancel);
+  if (url.scheme == "ssh") return make_stream_upload_pack(make_ssh_carrier(remote, url, limits, cancel), limits);
+  if (url.scheme == "git") return make_stream_upload_pack(make_daemon_carrier(remote, url, limits, cancel), limits);
+  return make_http_upload_pack(remote, url, limits, cancel);
 }
 
 result<listing> list_local(upload_pack& service, const ref_prefixes& prefixes, const std::string& known_digest, const transport_limits& limits) {
@@ -116,17 +111,6 @@ bool asks_anew(const failure& f) {
   return f.code == ec::unsupported || f.code == ec::not_found || (f.code == ec::unavailable && !f.retry_after) || f.code == ec::too_large;
 }
 
-result<protocol_version> ask_protocol(upload_pack& service, const transport_limits& limits) {
-  const ref_prefixes nothing{"refs/"};
-  advertisement_reader reader{nothing, limits.max_refs};
-  if (auto asked = service.advertise([&](std::string_view bytes) { return reader.feed(bytes); }); !asked) return std::move(asked).error();
-  auto found = reader.finish();
-  if (!found) return std::move(found).error();
-  if (found->protocol == protocol_version::v0 && !found->has("side-band-64k") && !found->refs->refs.empty())
-    return failure{ec::unsupported, "the server's git is too old: it lacks side-band-64k", {}, {}, {}};
-  return found->protocol;
-}
-
 class fetcher {
 public:
   fetcher(disk_mirror& into, upload_pack& service, const transport_limits& limits, const cancel_token& cancel, const pack_writer::progress_function& progress)
@@ -137,7 +121,7 @@ public:
     bool begun = false;
     auto done = attempt(protocol_, wants, haves, begun);
     if (done || begun || asked_ || !asks_anew(done.error())) return done;
-    auto protocol = ask_protocol(service_, limits_);
+    auto protocol = service_.ask_protocol(done.error());
     if (!protocol) return std::move(protocol).error();
     asked_ = true;
     protocol_ = *protocol;
@@ -167,12 +151,24 @@ private:
 
 } // namespace
 
+result<protocol_version> read_protocol(const std::function<result<void>(const byte_sink& sink)>& advertise, const transport_limits& limits) {
+  const ref_prefixes nothing{"refs/"};
+  advertisement_reader reader{nothing, limits.max_refs};
+  if (auto asked = advertise([&](std::string_view bytes) { return reader.feed(bytes); }); !asked) return std::move(asked).error();
+  auto found = reader.finish();
+  if (!found) return std::move(found).error();
+  if (found->protocol == protocol_version::v0 && !found->has("side-band-64k") && !found->refs->refs.empty())
+    return failure{ec::unsupported, "the server's git is too old: it lacks side-band-64k", {}, {}, {}};
+  return found->protocol;
+}
+
 result<listing> list_refs(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest, const transport_limits& limits,
                           const cancel_token& cancel) {
   auto url = parse_git_url(remote.url);
   if (!url) return std::move(url).error();
   if (url->scheme == "https" || url->scheme == "http") return list_http(remote, prefixes, known_digest, limits, cancel);
-  if (url->scheme != "file") return unknown_scheme(*url);
+  if (url->scheme == "ssh") return list_by_exchange(*make_ssh_carrier(remote, *url, limits, cancel), prefixes, known_digest, limits);
+  if (url->scheme == "git") return list_by_exchange(*make_daemon_carrier(remote, *url, limits, cancel), prefixes, known_digest, limits);
   const auto service = make_local_upload_pack(*url, limits, cancel);
   return list_local(*service, prefixes, known_digest, limits);
 }
@@ -181,18 +177,19 @@ result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const re
                            bool without_haves, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   auto* disk = dynamic_cast<disk_mirror*>(&into);
   if (disk == nullptr) return failure{ec::internal, "only a mirror opened by open_mirror can be fetched into", {}, {}, {}};
-  auto service = connect(remote, limits, cancel);
-  if (!service) return std::move(service).error();
-  fetcher work{*disk, **service, limits, cancel, progress};
+  const auto url = parse_git_url(remote.url);
+  if (!url) return url.error();
+  const auto service = connect(remote, *url, limits, cancel);
+  fetcher work{*disk, *service, limits, cancel, progress};
   const auto haves = without_haves ? std::vector<oid>{} : known_tips(*disk, target);
   auto wants = missing_tips(*disk, target, without_haves);
   while (!wants.empty()) {
     const auto before = wants.size();
     const auto rest = wants.begin() + static_cast<std::ptrdiff_t>(std::min(before, wants_per_request));
-    if (auto done = work.run({wants.begin(), rest}, haves); !done) return at_remote(std::move(done).error(), (*service)->label());
+    if (auto done = work.run({wants.begin(), rest}, haves); !done) return at_remote(std::move(done).error(), service->label());
     wants = missing_tips(*disk, target, false);
     if (wants.size() >= before)
-      return at_remote({ec::conflict, "the server did not send " + wants.front().hex() + ", which it had listed; the refs are listed again", {}, {}, {}}, (*service)->label());
+      return at_remote({ec::conflict, "the server did not send " + wants.front().hex() + ", which it had listed; the refs are listed again", {}, {}, {}}, service->label());
   }
   disk->replace_refs(target);
   return work.report();

@@ -27,6 +27,9 @@ struct transport_limits {
   int max_redirects = 5;
   bool allow_plaintext_credentials = false; ///< credentials over http://
   address_rules addresses; ///< where connections may go, whatever the host is called
+  std::string ssh_client; ///< absolute path of the OpenSSH client; empty: there is none
+  bool ssh_accept_unknown_hosts = false; ///< of Secrets without `known_hosts`
+  bool allow_git_protocol = false; ///< git://
   std::string user_agent = "git/2.39 (veranda)";
 };
 
@@ -67,7 +70,7 @@ result<std::unique_ptr<mirror>> open_mirror(const std::filesystem::path& dir, co
 /// Removes a mirror and everything in it: at once under its name, then what `<name>.gone-<n>` holds. `unavailable` while somebody has it open.
 result<void> remove_mirror(const std::filesystem::path& dir);
 
-/// Lists refs by a blocking call: child process for local paths, a connection of its own for http(s). v2 `ls-refs`, v0/v1 advertisement when the server
+/// Lists refs by a blocking call: a child process for local paths and ssh, a connection of its own for http(s) and git://. v2 `ls-refs`, v0/v1 advertisement when the server
 /// has no v2. Failures are classified (`unreachable`, `timed_out`, `auth_rejected`, `not_found`, `throttled`, `unavailable`, `unsupported`).
 result<listing> list_refs(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,
                           const transport_limits& limits, const cancel_token& cancel);
@@ -82,7 +85,10 @@ result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const re
 /// True when the URL is a local path or file:// URL.
 bool is_local(std::string_view url);
 
-/// Canonical form of a remote URL: scheme and host lower case, default port and trailing slash removed, userinfo refused. Failure `invalid_spec` names the
+/// True when the URL is http(s), whose remotes a `listing_engine` lists.
+bool is_http(std::string_view url);
+
+/// Canonical form of a remote URL: scheme and host lower case, default port and trailing slash removed, userinfo refused (but the user of ssh). Failure `invalid_spec` names the
 /// rule that is broken.
 result<std::string> canonical_url(std::string_view url, bool allow_local);
 

@@ -22,7 +22,7 @@ std::string lowered(std::string_view text) {
   return out;
 }
 
-int default_port(std::string_view scheme) { return scheme == "https" ? 443 : scheme == "http" ? 80 : 22; }
+int default_port(std::string_view scheme) { return scheme == "https" ? 443 : scheme == "http" ? 80 : scheme == "git" ? 9418 : 22; }
 
 bool has_dot_segment(std::string_view path) {
   while (!path.empty()) {
@@ -39,10 +39,13 @@ std::string_view without_trailing_slashes(std::string_view path) {
   return path;
 }
 
-/// `user@host:path`, as ssh's tools write it: a colon before any slash, and no `//` after it.
-bool is_scp_like(std::string_view text) {
-  const auto colon = text.find(':');
-  return colon != std::string_view::npos && colon > 0 && text.find('/') > colon && !text.substr(colon).starts_with("://");
+/// Where the path of `user@host:path` begins, as ssh's tools write it: behind a colon before any slash, and behind the brackets of an IPv6 address.
+std::optional<std::size_t> scp_colon(std::string_view text) {
+  const auto at = text.find_first_of("@:/");
+  const auto host = at != std::string_view::npos && text[at] == '@' ? at + 1 : 0;
+  const auto bracket = text.substr(host).starts_with('[') ? text.find(']') : host;
+  const auto colon = bracket == std::string_view::npos ? bracket : text.find(':', bracket);
+  return colon != std::string_view::npos && colon > 0 && text.find('/') > colon ? std::optional{colon} : std::nullopt;
 }
 
 std::optional<std::string> percent_decoded(std::string_view text) {
@@ -92,7 +95,8 @@ result<void> take_authority(std::string_view authority, git_url& out) {
     const auto user = authority.substr(0, at);
     if (out.scheme != "ssh" || user.find(':') != std::string_view::npos)
       return broken("the URL must not hold a user name or password; put them into a secret named by spec.git.secretRef");
-    if (user.empty() || user.front() == '-' || user.find_first_of("@%") != std::string_view::npos) return broken("the user name in the URL is malformed");
+    if (user.empty() || user.front() == '-' || lowered(user).find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._+-") != std::string::npos)
+      return broken("the user name in the URL may hold letters, digits, `.`, `_`, `+` and `-` only, and not begin with `-`");
     out.user = user;
     authority.remove_prefix(at + 1);
   }
@@ -110,6 +114,16 @@ result<void> take_authority(std::string_view authority, git_url& out) {
   return {};
 }
 
+/// What programs at the other end may be given: never what they could take for an option.
+result<void> check_remote_path(std::string_view path) {
+  const auto decoded = percent_decoded(path);
+  if (!decoded) return broken("the path is badly percent-encoded");
+  if (std::any_of(decoded->begin(), decoded->end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; })) return broken("the path holds a control character");
+  if (decoded->empty() || *decoded == "/~") return broken("the URL names no repository");
+  if (decoded->starts_with("/~/-")) return broken("the path must not begin with `-`");
+  return {};
+}
+
 result<git_url> network_url(std::string scheme, std::string_view rest) {
   for (const char c : rest)
     if (c <= 0x20 || c >= 0x7f || c == '\\' || c == '"' || c == '<' || c == '>' || c == '`') return broken("the URL holds a character that must be percent-encoded");
@@ -119,7 +133,21 @@ result<git_url> network_url(std::string scheme, std::string_view rest) {
   if (auto taken = take_authority(rest.substr(0, slash), out); !taken) return std::move(taken).error();
   out.path = without_trailing_slashes(rest.substr(slash));
   if (has_dot_segment(out.path)) return broken("the path must not hold `.` or `..` segments");
+  if (out.scheme == "ssh" || out.scheme == "git")
+    if (auto fine = check_remote_path(out.path); !fine) return std::move(fine).error();
   return out;
+}
+
+/// `user@host:path` as a URL: its path is no URL's, and begins at the account's home.
+result<git_url> scp_url(std::string_view text, std::size_t colon) {
+  const auto given = text.substr(colon + 1);
+  if (text.find('@') > colon && given.substr(0, given.find('/')).find('@') != std::string_view::npos)
+    return broken("the URL must not hold a password; put a key into a secret named by spec.git.secretRef");
+  std::string path;
+  for (const char c : given) path += c == '%' ? std::string{"%25"} : std::string{c};
+  if (path.empty()) return broken("the URL names no repository");
+  const auto start = path.starts_with('/') ? "" : path.starts_with('~') ? "/" : "/~/";
+  return network_url("ssh", std::string{text.substr(0, colon)} + start + path);
 }
 
 /// A scheme that is worth repeating in a message; whatever else stands before `://` may be anything, a password too.
@@ -144,15 +172,22 @@ std::string git_url::label() const {
   return port == 0 ? name : name + ":" + std::to_string(port);
 }
 
+int git_url::port_or_default() const noexcept { return port != 0 ? port : default_port(scheme); }
+
+std::string git_url::remote_path() const {
+  const auto decoded = percent_decoded(path).value_or(path);
+  if (scheme == "git") return decoded;
+  if (decoded.starts_with("/~/")) return decoded.substr(3);
+  return decoded.starts_with("/~") ? decoded.substr(1) : decoded;
+}
+
 result<git_url> parse_git_url(std::string_view text) {
   if (text.empty()) return broken("the URL is empty");
   if (text.size() > max_url_bytes) return broken("the URL is longer than 2048 bytes");
   const auto mark = text.find("://");
   if (mark == std::string_view::npos) {
-    if (!is_scp_like(text)) return local_url(text);
-    const auto colon = text.find(':');
-    std::string path{text.substr(colon + 1)};
-    return network_url("ssh", std::string{text.substr(0, colon)} + (path.starts_with('/') ? "" : "/") + path);
+    const auto colon = scp_colon(text);
+    return colon ? scp_url(text, *colon) : local_url(text);
   }
   auto scheme = lowered(text.substr(0, mark));
   const auto rest = text.substr(mark + 3);
@@ -160,7 +195,8 @@ result<git_url> parse_git_url(std::string_view text) {
     const auto path = percent_decoded(rest.starts_with("localhost/") ? rest.substr(9) : rest);
     return path ? local_url(*path) : broken("the file URL is badly percent-encoded");
   }
-  if (scheme != "https" && scheme != "http" && scheme != "ssh") return broken("the scheme must be https, http or ssh, not " + shown_scheme(scheme));
+  if (scheme != "https" && scheme != "http" && scheme != "ssh" && scheme != "git")
+    return broken("the scheme must be https, http or ssh, not " + shown_scheme(scheme));
   return network_url(std::move(scheme), rest);
 }
 
@@ -168,6 +204,11 @@ bool is_local(std::string_view url) {
   const auto parsed = parse_git_url(url);
   if (parsed) return parsed->scheme == "file";
   return url.starts_with('/') || lowered(url.substr(0, 7)) == "file://";
+}
+
+bool is_http(std::string_view url) {
+  const auto parsed = parse_git_url(url);
+  return parsed && (parsed->scheme == "https" || parsed->scheme == "http");
 }
 
 result<std::string> canonical_url(std::string_view url, bool allow_local) {

@@ -51,6 +51,8 @@ result<http_place> http_place::of(const remote_endpoint& remote, const transport
   if (has_control(auth.username) || has_control(auth.password) || has_control(auth.bearer_token))
     return secret_problem(*url, "the secret holds control characters (a line feed at the end?); store the bare values");
   if (auth.bearer_token.empty() && auth.username.find(':') != std::string::npos) return secret_problem(*url, "a user name with a colon cannot be sent");
+  if (auth.anonymous() && !auth.ssh_private_key.empty())
+    return secret_problem(*url, "the secret holds an ssh key only, which cannot be used over http; use the ssh URL, or a user or token");
   if (url->scheme == "http" && !auth.anonymous() && !limits.allow_plaintext_credentials)
     return secret_problem(*url, "credentials are not sent over plain http; use an https URL, or allow it in the settings");
   if (const auto why = literal_refusal(*url, limits.addresses)) return refused_at(url->label(), *why);

@@ -18,23 +18,9 @@ public:
   http_upload_pack& operator=(const http_upload_pack&) = delete;
   ~http_upload_pack() override { curl_multi_cleanup(multi_); }
 
-  result<void> advertise(const byte_sink& sink) override {
-    if (!place_) return place_.error();
-    for (;;) {
-      http_request request;
-      request.url = place_->advertisement_url();
-      request.headers = hello_headers_.get();
-      request.content_type = advertisement_type;
-      request.max_bytes = limits_.max_listing_bytes;
-      auto answer = perform(request, sink);
-      if (!answer) return std::move(answer).error();
-      if (answer->accepted) return {};
-      if (answer->location.empty()) return place_->explain(answer->problem(label_));
-      if (auto followed = place_->follow(answer->location, limits_); !followed) return followed;
-      label_ = place_->label();
-    }
+  result<protocol_version> ask_protocol(const failure&) override {
+    return read_protocol([this](const byte_sink& sink) { return advertise(sink); }, limits_);
   }
-
   result<void> call(protocol_version protocol, const std::string& body, const byte_sink& sink) override {
     if (!place_) return place_.error();
     http_request request;
@@ -51,6 +37,22 @@ public:
   [[nodiscard]] const remote_label& label() const noexcept override { return label_; }
 
 private:
+  result<void> advertise(const byte_sink& sink) {
+    if (!place_) return place_.error();
+    for (;;) {
+      http_request request;
+      request.url = place_->advertisement_url();
+      request.headers = hello_headers_.get();
+      request.content_type = advertisement_type;
+      request.max_bytes = limits_.max_listing_bytes;
+      auto answer = perform(request, sink);
+      if (!answer) return std::move(answer).error();
+      if (answer->accepted) return {};
+      if (answer->location.empty()) return place_->explain(answer->problem(label_));
+      if (auto followed = place_->follow(answer->location, limits_); !followed) return followed;
+      label_ = place_->label();
+    }
+  }
   result<http_answer> perform(http_request& request, const byte_sink& sink) {
     request.http2 = false;
     transfer_.prepare(request, *place_, remote_.auth, limits_, &cancel_, sink);

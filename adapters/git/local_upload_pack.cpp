@@ -22,7 +22,9 @@ public:
   local_upload_pack(const git_url& url, const transport_limits& limits, const cancel_token& cancel)
       : path_(url.path), label_{url.path, false}, limits_(limits), cancel_(cancel) {}
 
-  result<void> advertise(const byte_sink& sink) override { return run("--http-backend-info-refs", protocol_version::v2, {}, sink); }
+  result<protocol_version> ask_protocol(const failure&) override {
+    return read_protocol([this](const byte_sink& sink) { return run("--http-backend-info-refs", protocol_version::v2, {}, sink); }, limits_);
+  }
   result<void> call(protocol_version protocol, const std::string& body, const byte_sink& sink) override {
     return run("--stateless-rpc", protocol, body, sink);
   }

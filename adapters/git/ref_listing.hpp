@@ -63,6 +63,8 @@ class advertisement_reader {
 public:
   advertisement_reader(const ref_prefixes& prefixes, std::uint64_t max_refs) : collector_(prefixes, max_refs) {}
   result<void> feed(std::string_view bytes);
+  /// Its end has arrived.
+  [[nodiscard]] bool complete() const noexcept { return state_ == state::complete && packets_.at_boundary(); }
   /// Fails with `unavailable` when cut short, with `unsupported` for an object format other than SHA-1.
   result<advertisement> finish();
 

@@ -10,13 +10,16 @@ namespace veranda::git {
 class upload_pack {
 public:
   virtual ~upload_pack() = default;
-  /// The service's advertisement (v2 asked for).
-  virtual result<void> advertise(const byte_sink& sink) = 0;
+  /// Which protocol it speaks, once it met a request of v2 with `refusal`; that again, when this cannot help.
+  virtual result<protocol_version> ask_protocol(const failure& refusal) = 0;
   /// One request; the whole answer goes to `sink`.
   virtual result<void> call(protocol_version protocol, const std::string& body, const byte_sink& sink) = 0;
   /// What error texts call this remote.
   [[nodiscard]] virtual const remote_label& label() const noexcept = 0;
 };
+
+/// Reads from the service's advertisement (v2 asked for) which protocol it speaks.
+result<protocol_version> read_protocol(const std::function<result<void>(const byte_sink& sink)>& advertise, const transport_limits& limits);
 
 /// `git upload-pack` as a child process per request.
 std::unique_ptr<upload_pack> make_local_upload_pack(const git_url& url, const transport_limits& limits, const cancel_token& cancel);

@@ -1,5 +1,7 @@
 #include "adapters/process/child_process.hpp"
 
+#include "adapters/process/descriptor.hpp"
+
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -24,26 +26,6 @@ constexpr int pipe_bytes = 1 << 20;
 failure system_failure(std::string_view action, int error) {
   return {ec::unavailable, std::string{action} + ": " + std::strerror(error), {}, {}, {}};
 }
-
-class descriptor {
-public:
-  descriptor() = default;
-  explicit descriptor(int fd) : fd_(fd) {}
-  descriptor(descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~descriptor() { close(); }
-  void close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] bool open() const noexcept { return fd_ >= 0; }
-
-private:
-  int fd_ = -1;
-};
 
 /// Our ends and the child's ends of its three streams. Input is a socket, so that writing to a dead child is an error and no signal.
 struct stream_set {
@@ -109,7 +91,7 @@ result<pid_t> spawn(const child_command& command, const stream_set& streams) {
 class running_child {
 public:
   running_child(pid_t pid, stream_set streams, const child_command& command)
-      : pid_(pid), streams_(std::move(streams)), unsent_(command.input), max_errors_(command.max_error_bytes), buffer_(new char[read_bytes]) {}
+      : pid_(pid), streams_(std::move(streams)), unsent_(command.input), speech_(command.said), max_errors_(command.max_error_bytes), buffer_(new char[read_bytes]) {}
   running_child(const running_child&) = delete;
   running_child& operator=(const running_child&) = delete;
   ~running_child() {
@@ -121,8 +103,9 @@ public:
   /// Moves bytes until all streams have ended.
   result<void> pump(const std::function<result<void>(std::string_view)>& sink, const std::function<result<void>()>& interrupted) {
     while (streams_.output.open() || streams_.errors.open()) {
-      if (unsent_.empty()) streams_.input.close();
-      pollfd polled[] = {{streams_.input.get(), POLLOUT, 0}, {streams_.output.get(), POLLIN, 0}, {streams_.errors.get(), POLLIN, 0}};
+      take_speech();
+      if (unsent_.empty() && (speech_ == nullptr || speech_->ended)) streams_.input.close();
+      pollfd polled[] = {{unsent_.empty() ? -1 : streams_.input.get(), POLLOUT, 0}, {streams_.output.get(), POLLIN, 0}, {streams_.errors.get(), POLLIN, 0}};
       if (::poll(polled, 3, poll_slice_ms) < 0 && errno != EINTR) return system_failure("waiting for a child process failed", errno);
       if (polled[0].revents != 0) send();
       if (polled[2].revents != 0) collect_errors();
@@ -155,6 +138,11 @@ private:
     pid_ = -1;
     return true;
   }
+  void take_speech() {
+    if (speech_ == nullptr || !unsent_.empty() || speech_->text.empty()) return;
+    sending_ = std::exchange(speech_->text, {});
+    unsent_ = sending_;
+  }
   void send() {
     const auto n = ::send(streams_.input.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
     if (n >= 0) unsent_.remove_prefix(static_cast<std::size_t>(n));
@@ -175,7 +163,9 @@ private:
   pid_t pid_;
   int status_ = 0;
   stream_set streams_;
-  std::string_view unsent_;
+  std::string_view unsent_; ///< of the command's input, or of `sending_`
+  std::string sending_;
+  speech* speech_;
   std::size_t max_errors_;
   std::string errors_;
   std::unique_ptr<char[]> buffer_;

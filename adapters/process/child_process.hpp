@@ -9,11 +9,18 @@
 
 namespace veranda::process {
 
+/// What is said to a child while it runs; whoever reads its answers adds to it.
+struct speech {
+  std::string text;   ///< not said yet; what is taken from it is removed
+  bool ended = false; ///< nothing follows: once the text is said, the child's standard input is closed
+};
+
 /// What to run and how it may behave.
 struct child_command {
   std::vector<std::string> arguments;   ///< the first is looked up in PATH
   std::vector<std::string> environment; ///< `NAME=value`, nothing else is inherited
   std::string_view input;               ///< written to its standard input, which is then closed; must outlive the run
+  speech* said = nullptr;               ///< instead of `input`, for a child that is talked with; must outlive the run
   std::size_t max_error_bytes = 4'096;  ///< of its standard error, the rest is dropped
 };
 

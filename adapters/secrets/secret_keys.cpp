@@ -14,8 +14,11 @@ constexpr const char* tls_type = "kubernetes.io/tls";
 constexpr const char* ssh_type = "kubernetes.io/ssh-auth";
 constexpr std::size_t longest_value = 16U << 10U; ///< more than any server takes in a header
 
-constexpr std::array<std::string_view, 9> read_ones{"username", "password", "bearerToken", "ca.crt", "tls.crt", "tls.key", "proxy", "proxyUsername", "proxyPassword"};
-constexpr std::array<std::string_view, 3> ssh_ones{"ssh-privatekey", "identity", "sshPrivateKey"}; ///< as Kubernetes, Flux and Argo CD call it
+constexpr const char* known_hosts_key = "known_hosts";
+constexpr std::size_t most_known_hosts = 256U << 10U;
+constexpr std::array<const char*, 3> ssh_ones{"ssh-privatekey", "identity", "sshPrivateKey"}; ///< as Kubernetes, Flux and Argo CD call it
+constexpr std::array<std::string_view, 13> read_ones{"username", "password", "bearerToken", "ca.crt", "tls.crt", "tls.key", "proxy", "proxyUsername", "proxyPassword",
+                                                     known_hosts_key, ssh_ones[0], ssh_ones[1], ssh_ones[2]};
 
 bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 bool has(const source::secret_bytes& bytes, const char* key) { return bytes.data.contains(key); }
@@ -89,12 +92,67 @@ result<void> read_proxy(const object_key& secret, const source::secret_bytes& by
   return has_user ? read_pair(secret, bytes, "proxyUsername", "proxyPassword", out.proxy.username, out.proxy.password) : result<void>{};
 }
 
-/// Whoever asks, by what is there.
+/// Lines as ssh wants them: line feeds only, one at the end.
+std::string lines_of(const std::string& text) {
+  std::string out;
+  for (const char c : text)
+    if (c != '\r')
+      out += c;
+  out.resize(out.find_last_not_of(" \t\n") + 1); // npos + 1 is 0
+  return out + "\n";
+}
+
+/// Whether a private key needs a passphrase: the old form says so in words, OpenSSH's own names a cipher behind its magic.
+bool is_encrypted(const std::string& pem) {
+  constexpr std::string_view begin = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+  constexpr std::string_view magic = "b3BlbnNzaC1rZXktdjEA"; // "openssh-key-v1\0"
+  constexpr std::string_view none = "AAAABG5v";              // a name of four bytes that begins with "no"
+  const auto at = pem.find(begin);
+  if (at == std::string::npos)
+    return holds(pem, "ENCRYPTED");
+  const auto body = std::string_view{pem}.substr(at + begin.size());
+  return body.starts_with(magic) && !body.substr(magic.size()).starts_with(none);
+}
+
+bool has_ssh_key(const source::secret_bytes& bytes) {
+  return std::any_of(ssh_ones.begin(), ssh_ones.end(), [&](const char* key) { return has(bytes, key); });
+}
+
+/// An ssh key and the hosts that may be met with it.
+result<void> read_ssh(const object_key& secret, const source::secret_bytes& bytes, credentials& out) {
+  const auto key = std::find_if(ssh_ones.begin(), ssh_ones.end(), [&](const char* name) { return has(bytes, name); });
+  if (key == ssh_ones.end())
+    return refused(secret, std::string{"of type "} + ssh_type + " must have the key " + ssh_ones[0], std::string{"data."} + ssh_ones[0]);
+  const auto field = std::string{"data."} + *key;
+  auto pem = lines_of(bytes.data.at(*key));
+  if (pem.size() > longest_value)
+    return refused(secret, "must not be longer than 16 KiB", field);
+  if (!holds(pem, "-----BEGIN ") || !holds(pem, "PRIVATE KEY-----"))
+    return refused(secret, "must be a private key as ssh-keygen writes it", field);
+  if (is_encrypted(pem))
+    return refused(secret, "must have no passphrase, for nobody is there to type it; take it away with ssh-keygen -p", field);
+  out.ssh_private_key = std::move(pem);
+  const auto hosts = bytes.data.find(known_hosts_key);
+  if (hosts == bytes.data.end())
+    return {};
+  auto lines = lines_of(hosts->second);
+  const auto known = std::string{"data."} + known_hosts_key;
+  if (lines.size() > most_known_hosts)
+    return refused(secret, "must not be longer than 256 KiB", known);
+  if (lines == "\n")
+    return refused(secret, "must not be empty", known);
+  if (lines.find('\0') != std::string::npos || holds(lines, "PRIVATE KEY-----"))
+    return refused(secret, "must be lines as ssh-keyscan writes them", known);
+  out.ssh_known_hosts = std::move(lines);
+  return {};
+}
+
+/// Whoever asks over http, by what is there.
 result<void> read_identity(const object_key& secret, const source::secret_bytes& bytes, credentials& out) {
   const bool has_user = has(bytes, "username") || has(bytes, "password");
   if (bytes.type == basic_type || (has_user && !has(bytes, "bearerToken")))
     return read_pair(secret, bytes, "username", "password", out.username, out.password);
-  const bool enough = !out.client_certificate_pem.empty() || !out.proxy.url.empty();
+  const bool enough = !out.client_certificate_pem.empty() || !out.proxy.url.empty() || !out.ssh_private_key.empty();
   if (!has(bytes, "bearerToken") && enough)
     return {};
   if (!has(bytes, "bearerToken"))
@@ -113,14 +171,13 @@ failure refused(const object_key& secret, std::string what, std::string field) {
 }
 
 bool is_read(std::string_view key) { return std::find(read_ones.begin(), read_ones.end(), key) != read_ones.end(); }
-bool is_ssh_key(std::string_view key) { return std::find(ssh_ones.begin(), ssh_ones.end(), key) != ssh_ones.end(); }
-
 result<void> read_keys(const object_key& secret, const source::secret_bytes& bytes, credentials& out) {
-  const bool only_ssh = !has(bytes, "bearerToken") && !has(bytes, "username") && std::any_of(bytes.data.begin(), bytes.data.end(), [](const auto& e) { return is_ssh_key(e.first); });
-  if (bytes.type == ssh_type || (bytes.type == opaque_type && only_ssh))
-    return failure{ec::unsupported, "holds an ssh key, and repositories over ssh cannot be read yet; use an https URL, with a user or a token", "Secret " + to_string(secret), "type", std::nullopt};
-  if (bytes.type != basic_type && bytes.type != opaque_type && bytes.type != tls_type)
-    return refused(secret, std::string{"must be "} + basic_type + ", " + tls_type + " or " + opaque_type, "type");
+  const bool needs_no_key = has(bytes, "bearerToken") || has(bytes, "username");
+  if (bytes.type == ssh_type || has_ssh_key(bytes))
+    if (auto done = read_ssh(secret, bytes, out); !done && (bytes.type == ssh_type || !needs_no_key))
+      return done;
+  if (bytes.type != basic_type && bytes.type != opaque_type && bytes.type != tls_type && bytes.type != ssh_type)
+    return refused(secret, std::string{"must be "} + basic_type + ", " + tls_type + ", " + ssh_type + " or " + opaque_type, "type");
   if (bytes.type == tls_type && !has(bytes, "tls.crt"))
     return refused(secret, std::string{"of type "} + tls_type + " must have the key tls.crt", "data.tls.crt");
   if (auto done = read_client_certificate(secret, bytes, out); !done)

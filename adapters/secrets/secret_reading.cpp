@@ -67,10 +67,7 @@ result<void> read_credentials(const object_key& secret, const source::secret_byt
 }
 
 void keep_what_is_used(source::secret_bytes& bytes) {
-  std::erase_if(bytes.data, [](const auto& entry) { return !is_read(entry.first) && !is_ssh_key(entry.first); });
-  for (auto& [key, value] : bytes.data)
-    if (is_ssh_key(key)) // that it is there is all that is told
-      value.clear();
+  std::erase_if(bytes.data, [](const auto& entry) { return !is_read(entry.first); });
   std::erase_if(bytes.annotations, [](const auto& entry) { return entry.first != hosts_annotation; });
 }
 

@@ -7,7 +7,8 @@
 namespace veranda::secrets {
 
 /// Resolves a Secret of the Repository's own namespace by reference (docs/operations.md, Credentials): `kubernetes.io/basic-auth` with `username` and
-/// `password`, or `Opaque` with `bearerToken`; optionally `ca.crt` in it, or the namespace's `<namespace>-ca-bundle` Secret. Blocks on disk (standalone)
+/// `password`, `kubernetes.io/ssh-auth` with `ssh-privatekey`, or `Opaque` with `bearerToken`; optionally `ca.crt` in it, or the namespace's `<namespace>-ca-bundle`
+/// Secret. Blocks on disk (standalone)
 /// or the network. Failures: `dependency_missing` (no such Secret yet), `auth_rejected` (type or keys wrong, naming them), `unavailable`.
 class secret_source {
 public:

@@ -365,6 +365,11 @@ std::vector<setting> make_table() {
             1ULL << 30U),
       flag("allow-local", "Accept local paths and file:// URLs as remotes.", &settings::allow_local),
       flag("allow-plaintext-credentials", "Send credentials over http:// too, where anybody on the way can read them.", &settings::allow_plaintext_credentials),
+      flag("allow-git-protocol", "Accept git:// URLs, where anybody on the way can read and change everything.", &settings::allow_git_protocol),
+      flag("ssh-accept-unknown-hosts",
+           "Take any host key over ssh when a Secret has no known_hosts: anybody on the way can then pose as the host and hand out other packages. A Secret that has some is held to "
+           "them all the same.",
+           &settings::ssh_accept_unknown_hosts),
       ranges("allow-cidr",
              "Let remotes be at these addresses, although they are refused with kubernetes (loopback, link-local, unspecified, multicast, metadata of clouds) or by deny-cidr. "
              "Of all ranges that hold an address the longest decides, of equal ones deny-cidr. Can be given several times, or as a list with commas.",

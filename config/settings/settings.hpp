@@ -65,6 +65,8 @@ struct settings {
   std::uint64_t max_resource_bytes = 8ULL << 20U;
   bool allow_local = true;                  ///< local paths as remotes; with `kubernetes` false unless it was asked for
   bool allow_plaintext_credentials = false; ///< credentials over http://
+  bool allow_git_protocol = false;          ///< git://
+  bool ssh_accept_unknown_hosts = false;    ///< of Secrets without known_hosts
   std::vector<ip_range> allow_cidr; ///< where remotes may be, although it is refused by default or within what `deny_cidr` names
   std::vector<ip_range> deny_cidr;  ///< where remotes may not be
   std::uint32_t metrics_max_repositories = 1000;

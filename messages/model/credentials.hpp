@@ -22,8 +22,10 @@ struct credentials {
   std::string ca_bundle_pem{};          ///< replaces the system's roots when not empty
   std::string client_certificate_pem{}; ///< with the certificates between it and its root
   std::string client_key_pem{};         ///< not encrypted
+  std::string ssh_private_key{};        ///< as OpenSSH takes it, not encrypted
+  std::string ssh_known_hosts{};        ///< lines of a `known_hosts` file
   proxy_setting proxy{};
-  /// Nothing here says who asks. A proxy's user is the proxy's affair.
+  /// Nothing here says who asks over http. A proxy's user is the proxy's affair.
   [[nodiscard]] bool anonymous() const noexcept { return username.empty() && password.empty() && bearer_token.empty() && client_certificate_pem.empty(); }
   bool operator==(const credentials&) const = default;
 };

@@ -72,6 +72,7 @@ struct house : actor_fixture {
     status_actor = spawn(status_writer, std::move(status));
     pool = spawn_pool("worker-pool", limits);
     listers = spawn_pool("lister-pool", {});
+    distant_listers = spawn_pool("distant-lister-pool", {});
     http_actor_ = spawn(fake_http, http);
     open_supervisor();
   }
@@ -89,6 +90,8 @@ struct house : actor_fixture {
       return repo;
     };
     deps.is_local = [](const std::string& repo) { return repo.starts_with("/"); };
+    deps.is_http = [](const std::string& repo) { return repo.starts_with("http"); };
+    deps.distant_listers = distant_listers;
     deps.has_ca_bundle = [this](const std::string& ns) { return bundles.contains(ns); };
     deps.first_list_applied = [this] { ++first_lists; };
     deps.repository.env = env;
@@ -196,7 +199,7 @@ struct house : actor_fixture {
   object_store_actor objects_actor;
   cache_writer_actor cache_actor;
   status_writer_actor status_actor;
-  worker_pool_actor pool, listers;
+  worker_pool_actor pool, listers, distant_listers;
   http_actor http_actor_;
   bool holds = true; ///< repositories set finalizers
   finalizer_keeper_actor finalizers; ///< none: as without Kubernetes
@@ -218,7 +221,7 @@ protected:
     objects_actor = nullptr;
     cache_actor = nullptr;
     status_actor = nullptr;
-    pool = listers = nullptr;
+    pool = listers = distant_listers = nullptr;
     http_actor_ = nullptr;
     finalizers = nullptr;
     secret_keeper = nullptr;

@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(of_a_local_path_goes_through_a_child_process_worker) {
   auto deps = remote_settings();
   deps.identity = {"/srv/git/packages", {}, {}};
   deps.mirror = "/mirrors/two";
-  deps.local = true;
+  deps.over_http = false;
   subject = spawn(remote, std::move(deps));
   join("a");
   BOOST_TEST(good(want("a")));

@@ -56,6 +56,29 @@ BOOST_AUTO_TEST_CASE(a_new_list_is_compared_with_what_runs) {
   BOOST_TEST(first_lists == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(each_kind_of_remote_is_listed_in_a_way_of_its_own) {
+  const auto listed_by = [this](const std::string& kind) {
+    std::uint64_t jobs = 0;
+    for (const auto& total : env.cells->totals())
+      for (const auto& [type, count] : total.messages)
+        jobs += total.kind == kind && type == "job" ? count : 0;
+    return jobs;
+  };
+  git.publish("/srv/git/near.git", "main", "app", 1);
+  git.publish("ssh://git@git.example/~/far.git", "main", "app", 1);
+  list({an_object("a")});
+  BOOST_TEST(listed_by("lister-pool") == 0U);
+  BOOST_TEST(listed_by("distant-lister-pool") == 0U);
+  list({an_object("a"), an_object("near", "/srv/git/near.git")});
+  BOOST_TEST(ready("near"));
+  BOOST_TEST(listed_by("lister-pool") == 1U);
+  BOOST_TEST(listed_by("distant-lister-pool") == 0U);
+  list({an_object("a"), an_object("near", "/srv/git/near.git"), an_object("far", "ssh://git@git.example/~/far.git")});
+  BOOST_TEST(ready("far"));
+  BOOST_TEST(listed_by("lister-pool") == 1U);
+  BOOST_TEST(listed_by("distant-lister-pool") == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(repositories_of_one_remote_share_a_listing_and_a_fetch) {
   list({an_object("a"), an_object("b"), an_object("c")});
   BOOST_TEST(listings() == 1U);

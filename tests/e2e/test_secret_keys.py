@@ -107,19 +107,3 @@ class Proxies(Case):
         self.write("secrets.yaml", secret("way", "Opaque", {**way, "proxyPassword": "pa55-of-proxy"}))
         daemon.wait_condition("r", "Ready")
         self.assertNotIn("pa55-of-proxy", daemon.log() + daemon.cli("dump", "-o", "json"))
-
-
-class SshKeys(Case):
-    def test_are_recognised(self):
-        for number, data in enumerate(({"ssh-privatekey": "-----BEGIN OPENSSH PRIVATE KEY-----"}, {"identity": "k", "known_hosts": "h"}, {"sshPrivateKey": "k"})):
-            kind = "kubernetes.io/ssh-auth" if "ssh-privatekey" in data else "Opaque"
-            self.write(f"s{number}.yaml", secret(f"key{number}", kind, data))
-            self.write(f"r{number}.yaml", manifest(f"r{number}", "ssh://git@git.example.org/r.git", secret=f"key{number}"))
-        self.write("bare.yaml", manifest("bare", "git@git.example.org:r.git"))
-        daemon = self.daemon()
-        for number in range(3):
-            message = daemon.wait_condition(f"r{number}", "Error")["message"]
-            self.assertIn(f"Secret default/key{number}: ", message)
-            self.assertIn("ssh", message)
-            self.assertIn("(unsupported)", message)
-        self.assertIn("(unsupported)", daemon.wait_condition("bare", "Error")["message"])

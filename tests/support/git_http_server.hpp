@@ -1,78 +1,31 @@
 #pragma once
 
-#include <csignal>
-#include <cstdio>
-#include <fcntl.h>
-#include <filesystem>
+#include "tests/support/script_server.hpp"
+
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <spawn.h>
-#include <stdexcept>
-#include <string>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <vector>
 
 namespace veranda::test {
 
 /// A running `tests/support/git_http_server.py`: git-http-backend behind nginx, ended with this object.
 class git_http_server {
 public:
-  explicit git_http_server(const std::filesystem::path& root, std::vector<std::string> options = {}) {
-    const auto script = std::filesystem::path{VERANDA_TEST_DATA}.parent_path() / "support" / "git_http_server.py";
-    options.insert(options.begin(), {"python3", script.string(), "--root", root.string()});
-    start(options);
-    for (auto line = read_line(); line != "ready"; line = read_line()) {
-      const auto equals = line.find('=');
-      if (equals == std::string::npos) throw std::runtime_error("the git server did not start");
-      values_[line.substr(0, equals)] = line.substr(equals + 1);
-    }
-  }
-  git_http_server(const git_http_server&) = delete;
-  git_http_server& operator=(const git_http_server&) = delete;
-  ~git_http_server() {
-    ::close(to_);
-    std::fclose(from_);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  [[nodiscard]] std::string url(const std::string& repository) const { return values_.at("url") + "/" + repository; }
-  [[nodiscard]] std::string ca_pem() const { return contents(values_.at("ca")); }
-  [[nodiscard]] std::string client_certificate_pem() const { return contents(values_.at("client") + ".crt"); }
-  [[nodiscard]] std::string client_key_pem() const { return contents(values_.at("client") + ".key"); }
+  explicit git_http_server(const std::filesystem::path& root, std::vector<std::string> options = {}) : server_("git_http_server.py", with_root(root, std::move(options))) {}
+  [[nodiscard]] std::string url(const std::string& repository) const { return server_.value("url") + "/" + repository; }
+  [[nodiscard]] std::string ca_pem() const { return contents(server_.value("ca")); }
+  [[nodiscard]] std::string client_certificate_pem() const { return contents(server_.value("client") + ".crt"); }
+  [[nodiscard]] std::string client_key_pem() const { return contents(server_.value("client") + ".key"); }
 
 private:
+  static std::vector<std::string> with_root(const std::filesystem::path& root, std::vector<std::string> options) {
+    options.insert(options.begin(), {"--root", root.string()});
+    return options;
+  }
   static std::string contents(const std::string& path) {
     std::ifstream file{path};
     return {std::istreambuf_iterator<char>{file}, {}};
   }
-  void start(const std::vector<std::string>& words) {
-    int in[2], out[2];
-    if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
-    std::vector<char*> arguments;
-    for (const auto& w : words) arguments.push_back(const_cast<char*>(w.c_str()));
-    arguments.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    const int error = ::posix_spawnp(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    ::close(in[0]);
-    ::close(out[1]);
-    to_ = in[1];
-    from_ = ::fdopen(out[0], "r");
-    if (error != 0) throw std::runtime_error("python3 cannot be started");
-  }
-  std::string read_line() {
-    std::string line;
-    for (int c = 0; (c = std::fgetc(from_)) != EOF && c != '\n';) line += static_cast<char>(c);
-    return line;
-  }
-  pid_t pid_ = -1;
-  int to_ = -1;
-  std::FILE* from_ = nullptr;
-  std::map<std::string, std::string> values_;
+  script_server server_;
 };
 
 } // namespace veranda::test

@@ -181,11 +181,11 @@ BOOST_AUTO_TEST_CASE(only_what_is_used_is_kept) {
   BOOST_REQUIRE(read);
   BOOST_TEST(read->bytes.data.size() == 1U);
   BOOST_TEST(read->bytes.annotations.size() == 1U);
-  const auto more = read_fetched(answer("Opaque", R"({"tls.crt":"eA==","tls.key":"eA==","proxy":"eA==","proxyUsername":"eA==","proxyPassword":"eA==","identity":"eA==","y":"eA=="})"), key);
+  const auto more = read_fetched(answer("Opaque", R"({"tls.crt":"eA==","tls.key":"eA==","proxy":"eA==","proxyUsername":"eA==","proxyPassword":"eA==","identity":"eA==","known_hosts":"eA==","y":"eA=="})"), key);
   BOOST_REQUIRE(more);
-  BOOST_TEST(more->bytes.data.size() == 6U);
+  BOOST_TEST(more->bytes.data.size() == 7U);
   BOOST_TEST(more->bytes.data.at("tls.key") == "x");
-  BOOST_TEST(more->bytes.data.at("identity") == "", "an ssh key is recognised, not kept");
+  BOOST_TEST(more->bytes.data.at("identity") == "x");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

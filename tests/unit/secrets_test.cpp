@@ -145,17 +145,69 @@ BOOST_AUTO_TEST_CASE(proxies) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(ssh_keys_are_recognised) {
-  for (const auto& text : {secret("s", "kubernetes.io/ssh-auth", "{ssh-privatekey: x}"), secret("s", "Opaque", "{identity: x, known_hosts: hosts}"), secret("s", "Opaque", "{sshPrivateKey: x}")}) {
+namespace {
+/// Begins as a key without a passphrase does, or as one with.
+std::string ssh_key(bool encrypted = false) {
+  return std::string{"-----BEGIN OPENSSH PRIVATE KEY-----\\nb3BlbnNzaC1rZXktdjEAAAAA"} + (encrypted ? "CmFlczI1Ni1jdHIAAAAGYmNyeXB0" : "BG5vbmUAAAAEbm9uZQAAAAAAAAAB") +
+         "\\n-----END OPENSSH PRIVATE KEY-----\\n";
+}
+const std::string old_key = "-----BEGIN RSA PRIVATE KEY-----\\r\\nMIIB\\r\\n-----END RSA PRIVATE KEY-----";
+} // namespace
+
+BOOST_AUTO_TEST_CASE(ssh_keys) {
+  const auto key = "\"" + ssh_key() + "\"";
+  for (const auto& text : {secret("s", "kubernetes.io/ssh-auth", "{ssh-privatekey: " + key + ", known_hosts: \"\\n# of git\\r\\nexample.com ssh-ed25519 AAAA\"}"),
+                           secret("s", "Opaque", "{identity: " + key + ", known_hosts: \"\\n# of git\\nexample.com ssh-ed25519 AAAA\\n\\n\"}"),
+                           secret("s", "Opaque", "{sshPrivateKey: " + key + ", known_hosts: \"\\n# of git\\nexample.com ssh-ed25519 AAAA \\n\"}")}) {
     write(text);
     const auto r = resolve();
-    BOOST_REQUIRE_MESSAGE(!r.ok(), text);
-    BOOST_TEST((r.error().code == ec::unsupported), text);
-    BOOST_TEST(r.error().what.find("ssh") != std::string::npos);
-    BOOST_TEST(r.error().object == "Secret team/s");
+    BOOST_REQUIRE_MESSAGE(r.ok(), text);
+    BOOST_TEST(r->ssh_private_key == "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAAB\n-----END OPENSSH PRIVATE KEY-----\n");
+    BOOST_TEST(r->ssh_known_hosts == "\n# of git\nexample.com ssh-ed25519 AAAA\n");
+    BOOST_TEST(r->anonymous(), "over http it says nothing");
   }
+  write(secret("s", "kubernetes.io/ssh-auth", "{ssh-privatekey: \"" + old_key + "\"}"));
+  BOOST_TEST(resolve()->ssh_private_key == "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\n");
+  BOOST_TEST(resolve()->ssh_known_hosts == "", "whether that will do is the transport's to say");
   write(secret("s", "Opaque", "{identity: x, bearerToken: tok}"));
   BOOST_TEST(resolve()->bearer_token == "tok", "an https URL needs the token only");
+  write(secret("s", "Opaque", "{ssh-privatekey: " + key + ", bearerToken: tok}"));
+  BOOST_TEST(resolve()->bearer_token == "tok");
+  BOOST_TEST(!resolve()->ssh_private_key.empty());
+}
+
+BOOST_AUTO_TEST_CASE(ssh_keys_that_will_not_do) {
+  struct row {
+    std::string text;
+    const char* field;
+    const char* part;
+  };
+  const auto good = "ssh-privatekey: \"" + ssh_key() + "\"";
+  const row table[]{
+      {secret("s", "kubernetes.io/ssh-auth", "{known_hosts: x}"), "data.ssh-privatekey", "must have the key ssh-privatekey"},
+      {secret("s", "kubernetes.io/ssh-auth", "{ssh-privatekey: x}"), "data.ssh-privatekey", "private key"},
+      {secret("s", "kubernetes.io/ssh-auth", "{ssh-privatekey: x, bearerToken: tok}"), "data.ssh-privatekey", "private key"},
+      {secret("s", "Opaque", "{sshPrivateKey: 'PuTTY-User-Key-File-2: ssh-rsa'}"), "data.sshPrivateKey", "ssh-keygen"},
+      {secret("s", "Opaque", "{identity: 'ssh-ed25519 AAAA ann@example.com'}"), "data.identity", "private key"},
+      {secret("s", "Opaque", "{identity: \"" + ssh_key(true) + "\"}"), "data.identity", "passphrase"},
+      {secret("s", "Opaque", "{identity: '-----BEGIN ENCRYPTED PRIVATE KEY-----'}"), "data.identity", "passphrase"},
+      {secret("s", "Opaque", "{identity: \"-----BEGIN RSA PRIVATE KEY-----\\nProc-Type: 4,ENCRYPTED\\n\"}"), "data.identity", "passphrase"},
+      {secret("s", "Opaque", "{identity: '-----BEGIN RSA PRIVATE KEY-----" + std::string(17'000, 'x') + "'}"), "data.identity", "16 KiB"},
+      {secret("s", "Opaque", "{" + good + ", known_hosts: ' '}"), "data.known_hosts", "empty"},
+      {secret("s", "Opaque", "{" + good + ", known_hosts: '" + std::string(300'000, 'x') + "'}"), "data.known_hosts", "256 KiB"},
+      {secret("s", "Opaque", "{" + good + ", known_hosts: \"" + ssh_key() + "\"}"), "data.known_hosts", "ssh-keyscan"},
+  };
+  for (const auto& [text, field, part] : table) {
+    write(text);
+    const auto r = resolve();
+    BOOST_TEST_CONTEXT(text.substr(0, 300)) {
+      BOOST_REQUIRE(!r.ok());
+      BOOST_TEST((r.error().code == ec::auth_rejected));
+      BOOST_TEST(r.error().field == field);
+      BOOST_TEST(r.error().what.find(part) != std::string::npos, r.error().what);
+      BOOST_TEST(r.error().object == "Secret team/s");
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(missing_secrets) {

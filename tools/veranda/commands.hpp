@@ -114,7 +114,7 @@ int run_delete(const globals& g, const files_options& o);
 struct scan_options {
   std::string url;
   std::string branch = "main", directory, output = "table", name = "scan";
-  std::string username, password_file, token_file;
+  std::string username, password_file, token_file, ssh_key_file, known_hosts_file;
 };
 int run_scan(const globals& g, const scan_options& o);
 

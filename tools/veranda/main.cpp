@@ -124,6 +124,8 @@ void add_without_daemon(CLI::App& app, command_line& c) {
   scan->add_option("--username", c.scan.username, "User for basic authentication");
   scan->add_option("--password-file", c.scan.password_file, "File with the password");
   scan->add_option("--token-file", c.scan.token_file, "File with a bearer token");
+  scan->add_option("--ssh-key-file", c.scan.ssh_key_file, "File with an ssh key without a passphrase");
+  scan->add_option("--known-hosts-file", c.scan.known_hosts_file, "File with the ssh host's keys");
 
   add(app, "version", "Print the version", c.chosen, [] {
     std::cout << "veranda " << VERANDA_VERSION << '\n';

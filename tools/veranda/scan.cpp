@@ -3,6 +3,7 @@
 #include "adapters/codec/porch_codec.hpp"
 #include "adapters/git/git_remote.hpp"
 #include "adapters/kpt/decoder.hpp"
+#include "adapters/process/find_program.hpp"
 #include "tools/veranda/commands.hpp"
 
 #include <unistd.h>
@@ -67,6 +68,10 @@ result<credentials> read_credentials(const globals& g, const scan_options& o) {
     return ok.error();
   if (const auto ok = take(o.token_file, true, c.bearer_token); !ok)
     return ok.error();
+  if (const auto ok = take(o.ssh_key_file, false, c.ssh_private_key); !ok)
+    return ok.error();
+  if (const auto ok = take(o.known_hosts_file, false, c.ssh_known_hosts); !ok)
+    return ok.error();
   if (const auto ok = take(g.server.ca_file, false, c.ca_bundle_pem); !ok)
     return ok.error();
   return c;
@@ -98,7 +103,9 @@ result<found> find_packages(const globals& g, const scan_options& o, const std::
     return url.error();
   const remote_endpoint remote{*url, *auth};
   auto& cancel = interrupt_token();
-  const git::transport_limits limits;
+  git::transport_limits limits;
+  limits.ssh_client = process::find_program("ssh");
+  limits.allow_git_protocol = true; // who runs this says so by the URL
   auto mirror = git::open_mirror(dir / "mirror", *url);
   if (!mirror)
     return mirror.error();

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "adapters/git/exchange.hpp"
+#include "adapters/git/stall_watch.hpp"
+#include "adapters/git/upload_pack.hpp"
+
+namespace veranda::git {
+
+/// A way to a `git-upload-pack` that keeps its connection open: each exchange has a connection of its own, which ends with it. Blocks; one thread.
+class exchange_carrier {
+public:
+  virtual ~exchange_carrier() = default;
+  /// Carries it to its end: success means that it is complete.
+  virtual result<void> carry(exchange& talk) = 0;
+  [[nodiscard]] virtual const remote_label& label() const noexcept = 0;
+};
+
+/// The OpenSSH client as a child process. The arguments must outlive it.
+std::unique_ptr<exchange_carrier> make_ssh_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel);
+/// A connection to `git daemon`. The arguments must outlive it.
+std::unique_ptr<exchange_carrier> make_daemon_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel);
+
+/// The service at the other end of it.
+std::unique_ptr<upload_pack> make_stream_upload_pack(std::unique_ptr<exchange_carrier> carrier, const transport_limits& limits);
+/// Lists the refs by one exchange; see `list_refs`.
+result<listing> list_by_exchange(exchange_carrier& carrier, const ref_prefixes& prefixes, const std::string& known_digest, const transport_limits& limits);
+
+/// Says when an exchange has to be given up: its token, a stall, or a connection that stays open though all was said.
+class exchange_watch {
+public:
+  exchange_watch(exchange& talk, const transport_limits& limits, const cancel_token& cancel) : talk_(talk), cancel_(cancel), stall_(limits) {}
+  /// Takes what arrives for the exchange.
+  result<void> hear(std::string_view bytes) {
+    stall_.received(bytes.size());
+    return talk_.hear(bytes);
+  }
+  result<void> interrupted();
+  /// How it went, after a connection that ended this way.
+  [[nodiscard]] result<void> outcome(result<void> ended) const;
+
+private:
+  exchange& talk_;
+  const cancel_token& cancel_;
+  stall_watch stall_;
+  std::optional<std::chrono::steady_clock::time_point> complete_since_;
+};
+
+} // namespace veranda::git
