@@ -11,8 +11,6 @@ from harness.kube import CONFIG_API, CRDS, Cluster
 from harness.wait import wait_for
 
 REMOTES = 100
-FREQUENCY = 120  # seconds between syncs of one object
-WINDOW = FREQUENCY  # over which steady figures are taken: one sync of each object
 READY = 'veranda_repositories_by_condition{ready="true"}'
 
 
@@ -44,6 +42,7 @@ class Scale:
 
     def __init__(self, bench, remotes, count):
         self.count, self.folder = count, bench.fresh("scale")
+        self.frequency = max(120, count // 8)  # seconds between syncs of one object, and of the window over which steady figures are taken: one sync of each
         self.cluster = Cluster(self.folder / "cluster")
         self.proxy = FaultProxy.before(self.cluster)
         self.cluster.install_crd(CRDS / "repositories.yaml")
@@ -60,7 +59,7 @@ class Scale:
     def start(self):
         self.proxy.forget()
         self.begin = time.perf_counter()
-        return KubeDaemon(self.config, self.folder / "data", f"--repo-sync-frequency={FREQUENCY}s", "--health-check-frequency=60s", "--metrics-max-repositories=0")
+        return KubeDaemon(self.config, self.folder / "data", f"--repo-sync-frequency={self.frequency}s", "--health-check-frequency=60s", "--metrics-max-repositories=0")
 
     def ready(self):
         """Objects that the API server shows as ready."""
@@ -96,7 +95,7 @@ class Scale:
     def steady(self, daemon, cpu):
         """Requests, syncs and processor seconds of a while in which nothing changes."""
         before, spent, begin, asked = syncs(daemon), cpu(daemon.process.pid), time.perf_counter(), self.asked()
-        time.sleep(WINDOW)
+        time.sleep(self.frequency)
         seconds = time.perf_counter() - begin
         return (self.asked() - asked), syncs(daemon) - before, (cpu(daemon.process.pid) - spent) / seconds, seconds
 
