@@ -11,8 +11,8 @@ namespace veranda {
 /// `write_object` answers the object as stored, or the store's failure.
 using object_store_actor = caf::typed_actor<caf::replies_to<msg::write_object>::with<msg::stored_object_ptr>>;
 
-/// Sets and takes away our finalizer on objects of an API server. Own thread. Holding fails with `not_found` when the object is gone, made anew or being deleted;
-/// releasing what is gone is done.
+/// Sets and takes away our finalizer on objects of an API server. Own thread. Answers whether something was written. Holding fails with `not_found` when the object is
+/// gone, made anew or being deleted; releasing what is gone is done. What is asked of one object is done in that order.
 using finalizer_keeper_actor = caf::typed_actor<caf::replies_to<msg::hold_object>::with<bool>, caf::replies_to<msg::release_object>::with<bool>>;
 
 /// Every status write: the newest per repository, a bounded number under way, retried. A failed write never blocks a sync.

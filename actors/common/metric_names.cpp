@@ -105,7 +105,9 @@ metric_set::metric_set()
       watch_events{registry,
                    {"veranda_watch_events_total", rising, "Events of the watch for Repository objects.", {"type"}},
                    one_label({"added", "modified", "deleted", "bookmark", "error", "other"})},
-      watch_reconnects{registry, {"veranda_watch_reconnects_total", rising, "Times the watch for Repository objects had to begin anew."}, no_labels},
+      watch_reconnects{registry,
+                       {"veranda_watch_reconnects_total", rising, "Times the watch for Repository objects had to begin anew, by what ended the one before.", {"reason"}},
+                       one_label({"ended", "cut", "expired", "error"})},
       manifest_problems{registry, {"veranda_source_manifest_problems", level, "Problems in the manifest directory now."}, no_labels},
 
       listings{registry, {"veranda_remote_listings_total", rising, "Listings of a remote's refs.", {"result", "error_class"}}, outcomes(false)},

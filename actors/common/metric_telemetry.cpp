@@ -97,7 +97,7 @@ void metric_telemetry::condition_transition(const std::string& reason) { metrics
 
 void metric_telemetry::watch_event(const char* type) { metrics_.watch_events.at({lower(type)}).add(); }
 
-void metric_telemetry::watch_restarted() { metrics_.watch_reconnects.get().add(); }
+void metric_telemetry::watch_restarted(std::string_view reason) { metrics_.watch_reconnects.at({reason}).add(); }
 
 void metric_telemetry::manifest_problems(std::size_t count) { metrics_.manifest_problems.get().set(static_cast<double>(count)); }
 

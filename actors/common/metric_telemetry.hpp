@@ -39,7 +39,7 @@ public:
   void leading(bool leads);
   void condition_transition(const std::string& reason) override;
   void watch_event(const char* type) override;
-  void watch_restarted() override;
+  void watch_restarted(std::string_view reason) override;
   void manifest_problems(std::size_t count) override;
   void listing_ended(const failure* why, duration took, std::uint64_t received_bytes) override;
   void fetched(const failure* why, duration took, std::uint64_t received_bytes) override;

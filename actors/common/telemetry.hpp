@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string_view>
 
 namespace veranda {
 
@@ -27,7 +28,8 @@ public:
   virtual void condition_transition(const std::string& reason) = 0;
 
   virtual void watch_event(const char* type) = 0;
-  virtual void watch_restarted() = 0;
+  /// `reason`: a `logic::watch_loss`.
+  virtual void watch_restarted(std::string_view reason) = 0;
   virtual void manifest_problems(std::size_t count) = 0;
 
   virtual void listing_ended(const failure* why, duration took, std::uint64_t received_bytes) = 0;

@@ -16,6 +16,8 @@ namespace {
 using self_ptr = kube_finalizers_actor::stateful_pointer<kube_finalizers_state>;
 using outcome = result<api_object>;
 
+constexpr std::size_t most_said = 1'000; ///< namespaces
+
 /// One change on its way.
 struct change {
   object_key key;
@@ -27,32 +29,58 @@ struct change {
 
 std::string about(const kube_finalizers_state& st, const object_key& key) { return st.deps.type.name() + " " + to_string(key); }
 
-/// Says why finalizers cannot be changed, once for each reason.
-void say(kube_finalizers_state& st, const failure& why) {
-  if (why.code == ec::not_found || why.code == ec::cancelled)
+/// Says why finalizers of a namespace cannot be changed, once for each reason.
+void say(kube_finalizers_state& st, const object_key& key, const failure& why) {
+  if (why.code == ec::not_found || class_of(why.code) == error_class::stop)
     return;
   st.cell->set_last_error(describe(why));
-  if (std::exchange(st.said, std::string{to_string(why.code)}) != to_string(why.code))
-    log::warn(kube_finalizers_state::name, "the finalizer of a Repository cannot be changed; trying again, also for others",
-              {{"finalizer", st.deps.finalizer}, {"err", describe(why)}});
+  if (st.said.size() >= most_said)
+    st.said.clear();
+  const auto code = std::string{to_string(why.code)};
+  if (std::exchange(st.said[key.ns], code) != code)
+    log::warn(kube_finalizers_state::name, "the finalizer of a Repository cannot be changed; trying again, also for others of its namespace",
+              {{"namespace", key.ns}, {"finalizer", st.deps.finalizer}, {"err", describe(why)}});
 }
 
-void finish(self_ptr self, change& c, const result<void>& end) {
+/// One change of an object at a time.
+void begin(self_ptr self, const std::string& uid, std::function<void()> start) {
+  const auto [at, idle] = self->state.busy.try_emplace(uid);
+  if (idle)
+    start();
+  else
+    at->second.push_back(std::move(start));
+}
+
+void begin_next(self_ptr self, const std::string& uid) {
+  auto& busy = self->state.busy;
+  const auto at = busy.find(uid);
+  if (at->second.empty()) {
+    busy.erase(at);
+    return;
+  }
+  const auto start = std::move(at->second.front());
+  at->second.pop_front();
+  start();
+}
+
+/// `end`: whether something was written.
+void finish(self_ptr self, change& c, const result<bool>& end) {
   auto& st = self->state;
   --st.changing;
   if (end) {
-    ++st.changed;
-    st.said.clear();
-    c.promise.deliver(true);
-    return;
+    st.changed += *end ? 1 : 0;
+    st.said.erase(c.key.ns);
+    c.promise.deliver(*end);
+  } else {
+    say(st, c.key, end.error());
+    c.promise.deliver(to_error(end.error()));
   }
-  say(st, end.error());
-  c.promise.deliver(to_error(end.error()));
+  begin_next(self, c.uid);
 }
 
 /// It is not there any more, or another has its name.
 void finish_gone(self_ptr self, change& c) {
-  finish(self, c, c.hold ? result<void>{failure{ec::not_found, "the object is gone", about(self->state, c.key), {}, {}}} : result<void>{});
+  finish(self, c, c.hold ? result<bool>{failure{ec::not_found, "the object is gone", about(self->state, c.key), {}, {}}} : result<bool>{false});
 }
 
 /// Starts a call; `then` hears the object that was answered, or why there is none. Nobody hears anything when the actor has ended.
@@ -79,7 +107,7 @@ void patch(self_ptr self, change c, const object_meta& there) {
   auto finalizers = there.finalizers;
   const bool has = std::erase(finalizers, st.deps.finalizer) > 0;
   if (has == c.hold) {
-    finish(self, c, {});
+    finish(self, c, false);
     return;
   }
   if (c.hold)
@@ -88,7 +116,7 @@ void patch(self_ptr self, change c, const object_meta& there) {
   const auto request = kube::finalizers_patch_request(st.deps.type, c.key, {c.uid, there.resource_version}, finalizers);
   ask(self, request, [self, c = std::move(c)](outcome object) mutable {
     if (object)
-      finish(self, c, {});
+      finish(self, c, true);
     else if (object.error().code == ec::not_found)
       finish_gone(self, c);
     else if (object.error().code != ec::conflict)
@@ -129,7 +157,7 @@ void read(self_ptr self, change c) {
 void show(kube_finalizers_state& st) {
   st.cell->set_in_flight(static_cast<std::uint32_t>(st.changing));
   st.cell->set_detail("changed", std::to_string(st.changed));
-  st.cell->set_detail("problem", st.said);
+  st.cell->set_detail("problem", st.said.empty() ? std::string{} : st.said.begin()->first + ": " + st.said.begin()->second);
 }
 
 } // namespace
@@ -146,11 +174,13 @@ kube_finalizers_actor::behavior_type kube_finalizers(self_ptr self, kube_finaliz
       const handling h{*self->state.cell, "hold_object", self->mailbox().size()};
       auto promise = self->make_response_promise<bool>();
       ++self->state.changing;
-      change c{m.seen.key, m.seen.uid, true, promise};
-      if (m.seen.resource_version.empty() || m.seen.deleted)
-        read(self, std::move(c));
-      else
-        patch(self, std::move(c), m.seen);
+      begin(self, m.seen.uid, [self, seen = m.seen, promise] {
+        change c{seen.key, seen.uid, true, promise};
+        if (seen.resource_version.empty() || seen.deleted)
+          read(self, std::move(c));
+        else
+          patch(self, std::move(c), seen);
+      });
       drive_soon(self);
       return promise;
     },
@@ -158,7 +188,7 @@ kube_finalizers_actor::behavior_type kube_finalizers(self_ptr self, kube_finaliz
       const handling h{*self->state.cell, "release_object", self->mailbox().size()};
       auto promise = self->make_response_promise<bool>();
       ++self->state.changing;
-      read(self, {m.key, m.uid, false, promise});
+      begin(self, m.uid, [self, key = m.key, uid = m.uid, promise] { read(self, {key, uid, false, promise}); });
       drive_soon(self);
       return promise;
     },

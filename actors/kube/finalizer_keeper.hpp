@@ -6,6 +6,9 @@
 #include "adapters/kube/object_decoder.hpp"
 #include "messages/actor_handles.hpp"
 
+#include <deque>
+#include <map>
+
 namespace veranda {
 
 /// `finalizer_keeper_actor` with a timer of its own.
@@ -26,15 +29,16 @@ struct kube_finalizers_state {
   kube_finalizers_deps deps;
   cell_ptr cell;
   std::unique_ptr<kube::object_decoder> decoder;
+  std::map<std::string, std::deque<std::function<void()>>> busy; ///< by uid: objects with a change under way, and those that wait for its end
   std::size_t changing = 0;
   std::uint64_t changed = 0;
-  std::string said; ///< class of the failure that was logged last
+  std::map<std::string, std::string> said; ///< by namespace: the code of the failure that was logged last
   bool driving = false;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true); ///< for callbacks, which may come with the client's end
 };
 
 /// Sets and takes away the finalizer on objects of an API server: the whole list is written, under uid and version, so that those of others stay. Setting tries with what was
-/// seen; then, and to take it away, the object is read first. Failures are the API server's; `throttled` when others keep writing the object. Own thread: it blocks in
+/// seen; then, and to take it away, the object is read first. Changes of one object are made one at a time, in the order in which they were asked for: the last one holds. Failures are the API server's; `throttled` when others keep writing the object. Own thread: it blocks in
 /// slices while something is under way; wake the client after sending.
 kube_finalizers_actor::behavior_type kube_finalizers(kube_finalizers_actor::stateful_pointer<kube_finalizers_state> self, kube_finalizers_deps deps);
 

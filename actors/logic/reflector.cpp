@@ -13,6 +13,13 @@ constexpr std::size_t max_graves = 1'024;
 
 } // namespace
 
+std::string_view to_string(watch_loss loss) noexcept {
+  constexpr std::string_view names[] = {"ended", "cut", "expired", "error"};
+  return names[static_cast<std::size_t>(loss)];
+}
+
+watch_loss loss_by(const failure& why) noexcept { return why.code == ec::stale ? watch_loss::expired : watch_loss::error; }
+
 reflector::reflector(const reflector_policy& policy) : policy_(policy), next_(list_wanted{}), page_limit_(std::max(1U, policy.page_limit)) { begin_list(); }
 
 void reflector::begin_list() {
@@ -226,12 +233,14 @@ void reflector::bury(const std::string& uid, const std::string& version) {
 
 void reflector::on_watch_failed(const failure& why, time now, double draw) {
   if (!watching()) return;
+  count(loss_by(why));
   // A list at the position also tells whether the server still knows it: one that was restored from a backup does not.
   wait(why.code == ec::throttled ? after_wait::watch : after_wait::list, why, now, draw);
 }
 
 void reflector::on_watch_ended(watch_end end, time now, double draw) {
   if (!watching()) return;
+  count(end == watch_end::closed ? watch_loss::ended : watch_loss::cut);
   if (position_.empty()) return wait(after_wait::list, {ec::unavailable, "the watch ended, and the server gave no position to go on from", {}, {}, {}}, now, draw);
   // Where bookmarks come, silence means that the connection is dead, or that the server does not know the position.
   if (end == watch_end::idle && bookmarks_seen_) return wait(after_wait::list, {ec::timed_out, "the watch fell silent", {}, {}, {}}, now, draw);

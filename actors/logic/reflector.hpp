@@ -3,9 +3,11 @@
 #include "actors/logic/backoff.hpp"
 #include "messages/model/api_object.hpp"
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <string_view>
 #include <unordered_map>
 #include <variant>
 
@@ -56,9 +58,22 @@ struct wait_wanted {
 
 /// How a watch ended without a failure.
 enum class watch_end : std::uint8_t {
-  closed, ///< by the server, or cut in the middle: the events are asked for again from the position
+  closed, ///< in order: the events are asked for again from the position
+  cut,    ///< in the middle: likewise
   idle,   ///< nothing came for so long that the connection, or the position, must be dead
 };
+
+/// Why a watch had to be begun again, in the words of the metric.
+enum class watch_loss : std::uint8_t {
+  ended,   ///< the server closed it, as it does now and then
+  cut,     ///< its connection broke, or fell silent
+  expired, ///< the server knew its position no more
+  error,   ///< refused, or ended by another failure
+};
+inline constexpr std::size_t watch_losses = 4;
+[[nodiscard]] std::string_view to_string(watch_loss loss) noexcept;
+/// Of a watch, or of a list, that failed.
+[[nodiscard]] watch_loss loss_by(const failure& why) noexcept;
 
 /// The rules of following one collection of objects at an API server: list in pages, watch from the list's position, and what to do about everything that goes
 /// wrong in between. Pure: no clock, no I/O, no randomness of its own. The owner does what `next` says, one thing at a time, and reports what came of it; whatever
@@ -106,6 +121,8 @@ public:
   [[nodiscard]] std::size_t size() const noexcept { return known_.size(); }
   [[nodiscard]] std::uint64_t lists() const noexcept { return lists_; }
   [[nodiscard]] std::uint64_t watches() const noexcept { return watches_; }
+  /// Watches that ended so.
+  [[nodiscard]] std::uint64_t lost(watch_loss how) const noexcept { return losses_[static_cast<std::size_t>(how)]; }
   /// Objects without a name that were left out.
   [[nodiscard]] std::uint64_t nameless() const noexcept { return nameless_; }
 
@@ -116,6 +133,7 @@ private:
   };
   enum class after_wait : std::uint8_t { list, watch };
 
+  void count(watch_loss how) { ++losses_[static_cast<std::size_t>(how)]; }
   void begin_list();
   void begin_watch(double draw);
   void wait(after_wait then, const failure& why, time now, double draw);
@@ -153,6 +171,7 @@ private:
   std::optional<failure> problem_;
   std::uint64_t lists_ = 0;
   std::uint64_t watches_ = 0;
+  std::array<std::uint64_t, watch_losses> losses_{};
   std::uint64_t nameless_ = 0;
 };
 

@@ -15,14 +15,7 @@ namespace repository_parts {
 
 namespace {
 
-/// The store took neither claim nor close: once more, later each time. Only the first failure of a row is said.
-void try_later(self_ptr self, const failure& why) {
-  auto& st = self->state;
-  st.cell->set_last_error(describe(why));
-  const auto delay = std::min<std::chrono::milliseconds>(st.deps.claim_retry_max, st.deps.claim_retry * (1LL << std::min(st.claim_failures++, 16U)));
-  self->delayed_send(self, delay, msg::claim_due{++st.claim_epoch});
-}
-
+/// The store took neither claim nor close. Only the first failure of a row is said.
 void claim_later(self_ptr self, const char* what, const failure& why) {
   if (self->state.claim_failures == 0)
     log::warn(kind, what, {{"key", to_string(self->state.key)}, {"err", describe(why)}});
@@ -30,6 +23,13 @@ void claim_later(self_ptr self, const char* what, const failure& why) {
 }
 
 } // namespace
+
+void try_later(self_ptr self, const failure& why) {
+  auto& st = self->state;
+  st.cell->set_last_error(describe(why));
+  const auto delay = std::min<std::chrono::milliseconds>(st.deps.claim_retry_max, st.deps.claim_retry * (1LL << std::min(st.claim_failures++, 16U)));
+  self->delayed_send(self, delay, msg::claim_due{++st.claim_epoch});
+}
 
 void close_if_idle(self_ptr self) {
   auto& st = self->state;
@@ -79,61 +79,6 @@ void open_with_spec(self_ptr self) {
           });
 }
 
-/// One that has problems is not synced, and its finalizers may not be what could be read.
-bool needs_holding(const repository_state& st) {
-  const auto& object = *st.applied.object;
-  const auto& there = object.meta.finalizers;
-  return st.deps.finalizers && !st.closing && !object.meta.deleted && object.problems.empty() &&
-         std::find(there.begin(), there.end(), api_names::repository_finalizer) == there.end();
-}
-
-/// Nothing of it is cached without a finalizer that says so: its status does.
-void say_it_cannot_be_held(self_ptr self, const failure& why) {
-  auto& st = self->state;
-  const auto& object = *st.applied.object;
-  auto status = object.status;
-  condition said{"Ready", "False", "Error", "the finalizer " + std::string{api_names::repository_finalizer} + " could not be set: " + describe(why), wall_now(st), object.meta.generation};
-  if (!status.conditions.empty() && status.conditions.front().status == said.status)
-    said.last_transition = status.conditions.front().last_transition;
-  status.conditions = {std::move(said)};
-  self->send(st.deps.status, msg::publish_status{st.key, st.uid, status, {}});
-}
-
-void claim(self_ptr self);
-void take_object(self_ptr self);
-
-/// Sets the finalizer; what needs it goes on then.
-void hold(self_ptr self) {
-  auto& st = self->state;
-  if (std::exchange(st.holding, true))
-    return;
-  ask(self, st.deps.finalizers, st.deps.store_timeout, msg::hold_object{st.applied.object->meta})
-    .then(
-      [self](bool) {
-        auto& state = self->state;
-        state.holding = false;
-        const bool first = !std::exchange(state.held, true);
-        state.claim_failures = 0;
-        state.cell->set_last_error("");
-        if (state.closing && !state.claim)
-          close_if_idle(self);
-        else if (!state.claim)
-          claim(self);
-        else if (first && !state.closing)
-          take_object(self);
-      },
-      [self](caf::error& e) {
-        auto& state = self->state;
-        const auto why = to_failure(e);
-        state.holding = false;
-        if (!state.closing && !state.held && why.code != ec::not_found && state.claim_failures == 0)
-          say_it_cannot_be_held(self, why);
-        if (class_of(why.code) == error_class::needs_change)
-          report_end(self, why);
-        try_later(self, why); // the keeper of finalizers has said why
-      });
-}
-
 void claim(self_ptr self) {
   auto& st = self->state;
   if (needs_holding(st) && !st.held) {
@@ -162,6 +107,8 @@ void claim(self_ptr self) {
         }
         open_with_spec(self); // it may have changed meanwhile
         first_object(self);
+        if (needs_holding(state) && !state.held) // somebody took the finalizer away meanwhile
+          hold_again(self);
       },
       [self](caf::error& e) {
         self->state.claiming = false;
@@ -187,7 +134,7 @@ void on_apply_object(self_ptr self, const apply_object& m) {
     cancel_running(self, "the remote's actor was started again");
   const bool unheld = needs_holding(st);
   if (unheld)
-    hold(self);
+    hold_again(self);
   if (!unheld || st.held) // somebody took the finalizer away: it is set again meanwhile
     take_object(self);
 }
@@ -277,6 +224,7 @@ repository_actor::behavior_type repository(self_ptr self, repository_deps deps, 
         return;
       const handling h{*state.cell, "claim_due", self->mailbox().size()};
       if (state.claim && !state.closing) {
+        state.hold_waits = false;
         if (needs_holding(state))
           hold(self);
       } else if (state.claim) {

@@ -17,6 +17,9 @@ struct repository_deps {
   std::chrono::milliseconds store_timeout{120'000};
   std::chrono::milliseconds claim_retry{2'000}; ///< and twice as long after each failure, up to
   std::chrono::milliseconds claim_retry_max{30'000};
+  std::chrono::milliseconds hold_again{1'000}; ///< between two times that the finalizer is set again, and twice as long after each, up to
+  std::chrono::milliseconds hold_again_max{300'000};
+  std::chrono::milliseconds hold_calm{600'000}; ///< as long untouched forgets those before
   std::chrono::milliseconds persist_retry{15'000};
 };
 
@@ -51,8 +54,11 @@ struct repository_state {
   std::optional<repository_spec> opened; ///< as stored in the cache
   bool basis_holds = false; ///< the machine's basis is the one that the cache holds
   bool claiming = false;
-  bool holding = false; ///< the finalizer is being set
-  bool held = false;    ///< it was set
+  bool holding = false;    ///< the finalizer is being set
+  bool held = false;       ///< it was set
+  bool hold_waits = false; ///< a timer is armed to set it again
+  unsigned set_again = 0;  ///< in a row: somebody keeps taking it away
+  std::chrono::steady_clock::time_point hold_after{}; ///< not set again before
   bool closing = false;
   bool first_reported = false;
   bool first_good = false;

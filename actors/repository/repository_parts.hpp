@@ -32,6 +32,18 @@ void report_when_blocked(self_ptr self);
 void report_end(self_ptr self, const std::optional<failure>& error);
 
 // repository.cpp: its life
+void claim(self_ptr self);
+void take_object(self_ptr self);
 void close_if_idle(self_ptr self);
+/// What did not work is tried once more, later each time.
+void try_later(self_ptr self, const failure& why);
+
+// holding.cpp: its finalizer
+/// Whether it is to be set. One that has problems is not synced, and its finalizers may not be what could be read.
+[[nodiscard]] bool needs_holding(const repository_state& st);
+/// Sets it; what needs it goes on then.
+void hold(self_ptr self);
+/// Sets it once it may be: somebody took it away.
+void hold_again(self_ptr self);
 
 } // namespace veranda::repository_parts

@@ -30,24 +30,43 @@ bool mirror_is_settled(const supervisor_state& st, const supervisor_state::relea
   return at == st.remotes.end() || !at->second.members.empty();
 }
 
+/// The one that was asked about; null when it ended meanwhile, whether or not another was begun.
+supervisor_state::release* asked_about(supervisor_state& st, const std::string& uid, std::uint64_t number) {
+  const auto at = st.releases.find(uid);
+  return at != st.releases.end() && at->second.number == number ? &at->second : nullptr;
+}
+
+void try_again(supervisor_pointer self, const std::string& uid, supervisor_state::release& r, std::chrono::milliseconds delay) {
+  r.asked = false;
+  r.not_before = self->clock().now() + delay;
+  self->delayed_send(self, delay, msg::release_due{uid});
+}
+
+/// The keeper of finalizers has said why. What only somebody with rights can mend is tried less and less often.
+void refused(supervisor_pointer self, const std::string& uid, supervisor_state::release& r, const failure& why) {
+  const auto& deps = self->state.deps;
+  r.refusals = class_of(why.code) == error_class::needs_change ? r.refusals + 1 : 0;
+  const auto most = r.marked ? deps.release_retry_marked : deps.release_retry_max;
+  try_again(self, uid, r, r.refusals == 0 ? deps.release_retry : std::min<std::chrono::milliseconds>(most, deps.release_retry * (1LL << std::min(r.refusals - 1, 16U))));
+}
+
 void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_state::release& r);
 
 /// Objects that its end would leave behind go before it.
 void ask_to_expel(supervisor_pointer self, const std::string& uid, supervisor_state::release& r) {
   r.asked = true;
-  const auto again = [self, uid](bool gone) {
-    const auto at = self->state.releases.find(uid);
-    if (at == self->state.releases.end())
+  const auto then = [self, uid, number = r.number](bool gone) {
+    auto* const there = asked_about(self->state, uid, number);
+    if (there == nullptr)
       return;
-    at->second.asked = false;
-    at->second.objects_gone = gone;
+    there->objects_gone = gone;
     if (gone)
-      ask_to_release(self, uid, at->second);
+      ask_to_release(self, uid, *there);
     else
-      self->delayed_send(self, self->state.deps.release_retry, msg::release_due{uid});
+      try_again(self, uid, *there, self->state.deps.release_retry);
   };
   ask(self, self->state.deps.package_revs, self->state.deps.store_timeout, msg::expel_package_revs{r.key})
-    .then(again, [again](caf::error&) { again(false); });
+    .then(then, [then](caf::error&) { then(false); });
 }
 
 void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_state::release& r) {
@@ -57,18 +76,30 @@ void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_
   }
   r.asked = true;
   ask(self, self->state.deps.finalizers, self->state.deps.store_timeout, msg::release_object{r.key, uid})
-    .then([self, uid](bool) { drop(self->state, uid); },
-          [self, uid](caf::error& e) {
-            const auto at = self->state.releases.find(uid);
-            if (at == self->state.releases.end())
-              return;
-            at->second.asked = false;
-            if (!at->second.marked && class_of(to_failure(e).code) == error_class::needs_change) { // nobody waits for it, and it may not be ours any more
-              drop(self->state, uid);
-              return;
-            }
-            self->delayed_send(self, self->state.deps.release_retry, msg::release_due{uid});
-          });
+    .then(
+      [self, uid, number = r.number](bool) {
+        if (asked_about(self->state, uid, number) != nullptr)
+          drop(self->state, uid);
+      },
+      [self, uid, number = r.number](caf::error& e) {
+        if (auto* const there = asked_about(self->state, uid, number))
+          refused(self, uid, *there, to_failure(e));
+      });
+}
+
+/// What was seen counts only for an object that is being deleted, as it takes no more finalizers: another may have been given ours since.
+bool may_be_held(const supervisor_state& st, const object_meta& meta) {
+  const bool seen = std::find(meta.finalizers.begin(), meta.finalizers.end(), api_names::repository_finalizer) != meta.finalizers.end();
+  return seen || (!meta.deleted && st.deps.repository.finalizers);
+}
+
+/// Somebody waits for it now.
+void mark(supervisor_pointer self, const std::string& uid, supervisor_state::release& r) {
+  if (std::exchange(r.marked, true))
+    return;
+  r.refusals = 0;
+  r.not_before = {};
+  step_release(self, uid);
 }
 
 } // namespace
@@ -78,24 +109,38 @@ bool is_being_deleted(const supervisor_state& st, const repository_object& objec
 void begin_release(supervisor_pointer self, const repository_object& object, std::optional<remote_identity> remote) {
   const auto& meta = object.meta;
   auto& st = self->state;
-  if (!st.deps.finalizers || std::find(meta.finalizers.begin(), meta.finalizers.end(), api_names::repository_finalizer) == meta.finalizers.end())
+  if (!st.deps.finalizers)
     return;
-  const auto [at, added] = st.releases.try_emplace(meta.uid);
-  at->second.marked = at->second.marked || meta.deleted.has_value();
-  if (!added)
+  if (const auto at = st.releases.find(meta.uid); at != st.releases.end()) {
+    if (meta.deleted)
+      mark(self, meta.uid, at->second);
     return;
-  at->second.key = meta.key;
-  at->second.remote = std::move(remote);
+  }
+  if (!may_be_held(st, meta))
+    return;
+  auto& r = st.releases[meta.uid];
+  r.key = meta.key;
+  r.remote = std::move(remote);
+  r.marked = meta.deleted.has_value();
+  r.number = ++st.release_count;
   show(st);
   if (st.restored)
     st.restored->erase(meta.uid); // its rows go here
   step_release(self, meta.uid);
 }
 
+void cancel_release(supervisor_pointer self, const std::string& uid) {
+  if (self->state.releases.contains(uid))
+    drop(self->state, uid);
+}
+
 void release_leftover(supervisor_pointer self, const object_key& key, const std::string& uid) {
   auto& st = self->state;
-  if (st.deps.finalizers)
-    st.releases[uid].key = key;
+  if (st.deps.finalizers) {
+    auto& r = st.releases[uid];
+    r.key = key;
+    r.number = ++st.release_count;
+  }
   show(st);
   close_orphan(self, key, uid);
 }
@@ -136,14 +181,14 @@ void step_release(supervisor_pointer self, const std::string& uid) {
   if (at == st.releases.end() || at->second.asked)
     return;
   auto& r = at->second;
-  if (const auto there = st.entries.find(r.key); there != st.entries.end() && !r.rows_gone) {
+  if (const auto there = st.entries.find(r.key); there != st.entries.end()) {
     if (!there->second.stopping && there->second.object->meta.uid != uid)
       drop(st, uid); // the object is gone, and the claim of the one that has its name now removes its rows
-    return;                  // else the end of that actor comes first
+    return;          // else the end of that actor comes first
   }
   if (!r.rows_gone)
     close_orphan(self, r.key, uid);
-  else if (mirror_is_settled(st, r))
+  else if (mirror_is_settled(st, r) && self->clock().now() >= r.not_before)
     ask_to_release(self, uid, r);
 }
 

@@ -11,8 +11,10 @@ using supervisor_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
 
 /// Whether it is being deleted and we are to act on that.
 [[nodiscard]] bool is_being_deleted(const supervisor_state& st, const repository_object& object);
-/// Begins, unless that was done or our finalizer is not there. Whoever calls it stops the actor of this name, and says which remote that one used.
+/// Begins, unless that was done or our finalizer cannot be there. Whoever calls it stops the actor of this name, and says which remote that one used.
 void begin_release(supervisor_pointer self, const repository_object& object, std::optional<remote_identity> remote);
+/// It is followed again: it has an actor now, which holds it.
+void cancel_release(supervisor_pointer self, const std::string& uid);
 /// Removes the rows of a daemon's last life whose object is not followed any more, and lets go of the object should it be there.
 void release_leftover(supervisor_pointer self, const object_key& key, const std::string& uid);
 /// Its rows are removed.

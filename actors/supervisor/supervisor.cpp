@@ -104,22 +104,22 @@ void remove(self_ptr self, const object_key& key) {
 }
 
 /// It is there, but only until what is kept of it is gone.
-void let_go(self_ptr self, const repository_object& object) {
-  auto& st = self->state;
-  std::optional<remote_identity> remote;
-  if (const auto at = st.entries.find(object.meta.key); at != st.entries.end() && at->second.object->meta.uid == object.meta.uid)
-    remote = at->second.remote;
-  remove(self, object.meta.key);
-  begin_release(self, object, std::move(remote));
+void let_go(self_ptr self, const repository_object_ptr& object) {
+  const auto& meta = object->meta;
+  if (const auto at = self->state.entries.find(meta.key); at != self->state.entries.end() && at->second.object->meta.uid == meta.uid)
+    at->second.object = object;
+  remove(self, meta.key);
+  begin_release(self, *object, std::nullopt);
 }
 
 void upsert(self_ptr self, const repository_object_ptr& object) {
   auto& st = self->state;
   const auto& meta = object->meta;
   if (is_being_deleted(st, *object)) {
-    let_go(self, *object);
+    let_go(self, object);
     return;
   }
+  cancel_release(self, meta.uid);
   const auto [at, added] = st.entries.try_emplace(meta.key);
   auto& e = at->second;
   if (added) {

@@ -30,7 +30,9 @@ struct supervisor_deps {
   std::chrono::milliseconds restart_initial{1'000};
   std::chrono::milliseconds restart_max{300'000};
   std::chrono::milliseconds orphan_retry{30'000};
-  std::chrono::milliseconds release_retry{5'000};
+  std::chrono::milliseconds release_retry{5'000}; ///< and twice as long after each that was refused, up to
+  std::chrono::milliseconds release_retry_marked{30'000}; ///< for an object that is being deleted, or
+  std::chrono::milliseconds release_retry_max{300'000};   ///< for others
   std::chrono::milliseconds mirror_patience{30'000}; ///< how long an object that is being deleted waits for the end of its mirror
   std::chrono::milliseconds restore_retry{2'000};
   std::chrono::milliseconds consistency_interval{600'000}; ///< RepoSyncFrequency
@@ -65,6 +67,9 @@ struct supervisor_state {
     bool patient = true; ///< waits for its mirror's end
     bool asked = false;
     bool marked = false; ///< it was seen being deleted, and waits for us
+    std::uint64_t number = 0; ///< answers about an earlier one of the same uid do not count
+    unsigned refusals = 0;    ///< in a row, each for what somebody has to mend
+    std::chrono::steady_clock::time_point not_before{}; ///< the next try, for which a timer is armed
   };
 
   supervisor_deps deps;
@@ -76,6 +81,7 @@ struct supervisor_state {
   std::optional<std::map<std::string, durable_state>> restored; ///< by uid; taken by whoever spawns first
   std::map<std::string, object_key> orphans; ///< by uid: rows without an actor that are still to be removed
   std::map<std::string, release> releases; ///< by uid
+  std::uint64_t release_count = 0;
   bool sweeping = false;                   ///< mirrors of the daemon's last life are being removed
   bool restoring = false;
   failure restore_problem; ///< as said last

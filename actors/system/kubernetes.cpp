@@ -90,12 +90,13 @@ std::shared_ptr<kube::api_client> kubernetes::open_election_client() const {
   return kube::open_api_client(config_, kube::open_credentials(config_), with);
 }
 
-std::shared_ptr<source::repository_source> kubernetes::open_source(std::uint64_t seed, std::function<void(const std::optional<failure>&)> on_problem) const {
+std::shared_ptr<source::repository_source> kubernetes::open_source(const runtime_env& env, std::function<void(const std::optional<failure>&)> on_problem) const {
   kube::kube_source_options options;
   options.namespaces = settings_.namespaces;
   options.label_selector = settings_.label_selector;
-  options.seed = seed;
+  options.seed = env.seed;
   options.on_problem = std::move(on_problem);
+  options.on_watch_lost = [telemetry = env.telemetry](logic::watch_loss how) { telemetry->watch_restarted(to_string(how)); };
   options.on_object = [known = known_](const api_object& object, bool gone) {
     if (gone)
       known->gone(object.key);

@@ -41,7 +41,7 @@ public:
   [[nodiscard]] const std::shared_ptr<secrets::fetched_secrets>& secrets() const noexcept { return secrets_; }
   [[nodiscard]] const std::shared_ptr<kube::known_objects>& known() const noexcept { return known_; }
   /// `on_problem`: see `kube_source_options`.
-  [[nodiscard]] std::shared_ptr<source::repository_source> open_source(std::uint64_t seed, std::function<void(const std::optional<failure>&)> on_problem) const;
+  [[nodiscard]] std::shared_ptr<source::repository_source> open_source(const runtime_env& env, std::function<void(const std::optional<failure>&)> on_problem) const;
   /// Reads the objects that are followed, anew with each call.
   [[nodiscard]] std::unique_ptr<store::object_store_reader> open_reader() const;
   /// Where the configuration came from, and the server: for the log.

@@ -175,7 +175,7 @@ result<void> real_system::spawn_watcher() {
   watcher_deps deps{env_, nullptr, supervisor_};
   if (parts_.kube) {
     deps.problem = [this](const std::optional<failure>& why) { source_problem(why); };
-    deps.source = parts_.kube->open_source(env_.seed, deps.problem);
+    deps.source = parts_.kube->open_source(env_, deps.problem);
     log::info("system", "Repository objects come from an API server", {{"server", parts_.kube->server()}, {"origin", parts_.kube->origin()}});
   } else {
     auto reader = open_objects();

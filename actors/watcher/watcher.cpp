@@ -1,6 +1,7 @@
 #include "actors/watcher/watcher.hpp"
 
 #include "actors/common/guard.hpp"
+#include "actors/logic/reflector.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -55,7 +56,7 @@ void back_off(self_ptr self, const failure& why) {
   st.position.clear();
   st.cell->set_state("backing off");
   st.cell->set_last_error(describe(why));
-  st.deps.env.telemetry->watch_restarted();
+  st.deps.env.telemetry->watch_restarted(to_string(logic::loss_by(why)));
   const auto delay = why.code == ec::stale ? std::chrono::milliseconds{0}
                                            : std::min<std::chrono::milliseconds>(st.deps.backoff_max, st.deps.backoff_initial * (1LL << std::min(st.failures++, 10U)));
   if (st.deps.problem)

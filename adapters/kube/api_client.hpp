@@ -36,7 +36,8 @@ struct client_limits {
 enum class watch_state : std::uint8_t {
   connecting,
   open,
-  closed, ///< by the server, or cut; a line that was not complete is dropped
+  closed, ///< by the server, or by us at the end of its life
+  cut,    ///< the connection broke; a line that was not complete is dropped
   idle,   ///< nothing came for too long
   failed, ///< `why` says how
 };

@@ -117,6 +117,10 @@ api_request watch_request(const resource_type& type, const api_scope& scope, con
   return out;
 }
 
+api_request kinds_request(const resource_type& type) {
+  return make(api_method::get, (type.group.empty() ? "/api/" : "/apis/" + type.group + "/") + type.version, type, {});
+}
+
 api_request get_request(const resource_type& type, const object_key& key) { return make(api_method::get, object_target(type, key).take(), type, key); }
 
 api_request create_request(const resource_type& type, const std::string& ns, std::string json, const write_options& options) {

@@ -74,6 +74,8 @@ struct preconditions {
 [[nodiscard]] api_request list_request(const resource_type& type, const api_scope& scope, const list_position& position);
 /// With bookmarks; the server ends the stream after `lifetime`.
 [[nodiscard]] api_request watch_request(const resource_type& type, const api_scope& scope, const std::string& resource_version, std::chrono::seconds lifetime);
+/// Which kinds the API server has in the group and version of `type`.
+[[nodiscard]] api_request kinds_request(const resource_type& type);
 [[nodiscard]] api_request get_request(const resource_type& type, const object_key& key);
 [[nodiscard]] api_request create_request(const resource_type& type, const std::string& ns, std::string json, const write_options& options = {});
 /// Replaces the whole object; its JSON must carry metadata.resourceVersion.

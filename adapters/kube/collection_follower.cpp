@@ -58,6 +58,7 @@ void collection_follower::take_watch(time now, std::size_t max_events) {
     case watch_state::connecting:
     case watch_state::open: return;
     case watch_state::closed: reflector_.on_watch_ended(logic::watch_end::closed, now, draw()); break;
+    case watch_state::cut: reflector_.on_watch_ended(logic::watch_end::cut, now, draw()); break;
     case watch_state::idle: reflector_.on_watch_ended(logic::watch_end::idle, now, draw()); break;
     case watch_state::failed: reflector_.on_watch_failed(*watch_->why(), now, draw()); break;
   }

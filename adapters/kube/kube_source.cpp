@@ -4,6 +4,7 @@
 #include "adapters/kube/repository_events.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <deque>
 #include <set>
@@ -84,6 +85,17 @@ private:
   /// What is not handed out yet must not pile up: then the streams wait.
   void step() {
     for (auto& f : followers_) f->step(steady::now(), pending_.size() < max_events ? max_events : 0);
+    tell_losses();
+  }
+
+  void tell_losses() {
+    if (!options_.on_watch_lost) return;
+    for (std::size_t n = 0; n < logic::watch_losses; ++n) {
+      const auto how = static_cast<logic::watch_loss>(n);
+      std::uint64_t sum = 0;
+      for (const auto& f : followers_) sum += f->state().lost(how);
+      for (; told_losses_[n] < sum; ++told_losses_[n]) options_.on_watch_lost(how);
+    }
   }
 
   /// What belongs to a follower's list goes into `out`; what it tells afterwards waits.
@@ -144,6 +156,7 @@ private:
   std::vector<std::unique_ptr<collection_follower>> followers_;
   std::deque<repository_event> pending_;
   std::optional<failure> problem_;
+  std::array<std::uint64_t, logic::watch_losses> told_losses_{};
   bool begun_ = false;
   bool listed_ = false;
   std::atomic<bool> interrupted_{false};

@@ -14,6 +14,8 @@ struct kube_source_options {
   std::uint64_t seed = 0; ///< of waits and lifetimes
   /// Called on the source's thread when something begins to go wrong, goes wrong in another way, or is well again (nothing).
   std::function<void(const std::optional<failure>& problem)> on_problem;
+  /// Called on the source's thread for each watch that ended, with the reason.
+  std::function<void(logic::watch_loss how)> on_watch_lost;
   /// Called on the source's thread with each object as it came, or as it went, before that is told.
   std::function<void(const api_object& object, bool gone)> on_object;
 };

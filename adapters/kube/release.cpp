@@ -2,93 +2,107 @@
 
 #include "adapters/kube/lease_requests.hpp"
 #include "adapters/kube/object_decoder.hpp"
-#include "adapters/kube/repository_events.hpp"
+#include "adapters/kube/package_revs.hpp"
+#include "messages/model/repository.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
 
 namespace veranda::kube {
 
 namespace {
 
+using nlohmann::json;
+
 constexpr std::uint32_t page = 500;
+constexpr std::chrono::milliseconds slice{250};
+constexpr int most_lists = 5;             ///< of one scope, each begun because the pages of the one before grew too old
+constexpr std::size_t most_failures = 20; ///< of PackageRevs that have a line each
+
+/// One kind of objects that our finalizer goes from.
+struct sweep {
+  const resource_type& type;
+  std::string finalizer;
+  std::string label_selector;
+  std::function<bool(const api_object&)> wanted; ///< empty: every one
+  std::function<void(const object_key&)> released;
+  std::function<void(const object_key&, const failure&)> failed;
+  object_decoder decoder{type.kind, type.api_version()};
+};
+
+/// One object on its way.
+struct change {
+  object_key key;
+  std::string uid;
+  unsigned tries = 0;
+};
+
+json metadata_of(const api_object& object) {
+  auto whole = json::parse(object.json, nullptr, false);
+  return whole.is_object() && whole.contains("metadata") ? std::move(whole["metadata"]) : json::object();
+}
+
+/// Those of others cannot be seen in an object without text.
+result<std::vector<std::string>> finalizers_of(const api_object& object) {
+  if (object.json.empty())
+    return object.problem.value_or(failure{ec::too_large, "the object is too large", to_string(object.key), {}, {}});
+  std::vector<std::string> out;
+  const auto metadata = metadata_of(object);
+  if (const auto all = metadata.find("finalizers"); all != metadata.end() && all->is_array())
+    for (const auto& one : *all)
+      if (one.is_string())
+        out.push_back(one.get<std::string>());
+  return out;
+}
+
+object_key repository_of(const api_object& package_rev) {
+  const auto metadata = metadata_of(package_rev);
+  const auto labels = metadata.find("labels");
+  if (labels == metadata.end() || !labels->is_object())
+    return {};
+  const auto name = labels->find(package_rev_repository_label);
+  return {package_rev.key.ns, name != labels->end() && name->is_string() ? name->get<std::string>() : std::string{}};
+}
 
 class releaser {
 public:
-  releaser(api_client& client, const release_options& options, const std::function<void(const std::string&)>& say)
-    : client_(client), options_(options), say_(say), objects_(options.type.kind, options.type.api_version()), leases_(leases().kind, leases().api_version()) {}
+  releaser(api_client& client, const release_options& options, const std::function<void(const std::string&)>& say) : client_(client), options_(options), say_(say) {
+    if (scopes_.empty())
+      scopes_.emplace_back();
+  }
 
   release_sums run() {
-    auto scopes = options_.namespaces;
-    if (scopes.empty())
-      scopes.emplace_back();
-    for (const auto& ns : scopes)
-      release_scope(ns);
-    remove_lease();
+    release_package_revs(); // while their Repositories are there to be selected
+    release_repositories();
+    if (options_.lease)
+      remove_lease(*options_.lease);
     return sums_;
   }
 
 private:
-  [[nodiscard]] std::string about(const object_key& key) const { return options_.type.kind + " " + to_string(key); }
+  // -- calls ---------------------------------------------------------------------------------------
 
-  void failed(const std::string& what, const failure& why) {
-    ++sums_.failed;
-    say_(what + ": " + describe(why));
+  template <class Then>
+  void start(const api_request& request, Then then) {
+    ++active_;
+    client_.start(request, [this, request, then = std::move(then)](result<api_answer> got) {
+      --active_;
+      then(got ? body_of(*std::move(got), request) : result<std::string>{std::move(got).error()});
+    });
+  }
+
+  void drive_until_under_way(std::size_t most) {
+    while (active_ > most)
+      client_.run_for(slice);
   }
 
   result<std::string> ask(const api_request& request) {
-    auto answer = std::make_shared<std::optional<result<api_answer>>>();
-    client_.start(request, [answer](result<api_answer> got) { *answer = std::move(got); });
-    while (!*answer)
-      client_.run_for(std::chrono::milliseconds{250});
-    if (!**answer)
-      return (*answer)->error();
-    return body_of(*std::move(**answer), request);
-  }
-
-  void release_scope(const std::string& ns) {
-    list_position position{{}, {}, page};
-    const auto where = ns.empty() ? std::string{"the Repositories of all namespaces"} : "the Repositories of namespace " + ns;
-    for (;;) {
-      auto body = ask(list_request(options_.type, {ns, options_.label_selector, {}}, position));
-      auto got = body ? objects_.list(*std::move(body)) : result<api_list_page>{std::move(body).error()};
-      if (!got && got.error().code == ec::not_found)
-        return say_(where + ": there are none, nor a definition of them");
-      if (!got)
-        return failed(where + " cannot be listed", got.error());
-      for (auto& object : got->items)
-        release(std::move(object));
-      if (got->continue_token.empty())
-        return;
-      position.continue_token = std::move(got->continue_token);
-    }
-  }
-
-  void release(api_object object) {
-    const auto key = object.key;
-    const auto uid = object.uid;
-    result<api_object> there = std::move(object);
-    for (unsigned tries = 0; there && there->uid == uid; ++tries) {
-      auto finalizers = finalizers_of(*there);
-      if (!finalizers)
-        return failed(about(key) + ": the finalizer was not removed", finalizers.error());
-      if (std::erase(*finalizers, options_.finalizer) == 0)
-        return tries == 0 ? void() : released(key); // another did it
-      auto body = ask(finalizers_patch_request(options_.type, key, {uid, there->resource_version}, *finalizers));
-      if (body || body.error().code == ec::not_found)
-        return released(key);
-      if (body.error().code != ec::conflict || tries + 1 >= options_.max_tries)
-        return failed(about(key) + ": the finalizer was not removed", body.error());
-      there = decoded(ask(get_request(options_.type, key)), objects_);
-    }
-    if (there || there.error().code == ec::not_found)
-      released(key); // it is gone
-    else
-      failed(about(key) + ": the finalizer was not removed", there.error());
-  }
-
-  void released(const object_key& key) {
-    ++sums_.released;
-    say_(about(key) + ": finalizer removed");
+    std::optional<result<std::string>> out;
+    start(request, [&out](result<std::string> body) { out = std::move(body); });
+    while (!out)
+      client_.run_for(slice);
+    return *std::move(out);
   }
 
   static result<api_object> decoded(result<std::string> body, object_decoder& decoder) {
@@ -97,20 +111,142 @@ private:
     return decoder.object(*std::move(body));
   }
 
-  [[nodiscard]] result<std::vector<std::string>> finalizers_of(const api_object& object) const {
-    if (object.json.empty()) // those of others cannot be seen
-      return object.problem.value_or(failure{ec::too_large, "the object is too large", about(object.key), {}, {}});
-    return to_repository(object).meta.finalizers;
+  // -- objects of one kind -------------------------------------------------------------------------
+
+  /// Each object of a kind in a scope; nothing, or why they could not be listed.
+  template <class Each>
+  result<void> for_each(const resource_type& type, object_decoder& decoder, const api_scope& scope, Each each) {
+    list_position position{{}, {}, page};
+    for (int lists = 1;;) {
+      auto body = ask(list_request(type, scope, position));
+      auto got = body ? decoder.list(*std::move(body)) : result<api_list_page>{std::move(body).error()};
+      if (!got && got.error().code == ec::stale && lists++ < most_lists) {
+        position.continue_token.clear();
+        continue;
+      }
+      if (!got)
+        return got.error();
+      for (auto& object : got->items)
+        each(std::move(object));
+      if (got->continue_token.empty())
+        return {};
+      position.continue_token = std::move(got->continue_token);
+    }
   }
 
-  void remove_lease() {
-    const auto name = "Lease " + to_string(options_.lease);
-    const auto there = decoded(ask(get_request(leases(), options_.lease)), leases_);
+  result<void> release_scope(sweep& s, const std::string& ns) {
+    auto listed = for_each(s.type, s.decoder, {ns, s.label_selector, {}}, [&](api_object object) {
+      if (s.wanted && !s.wanted(object))
+        return;
+      drive_until_under_way(options_.at_once - 1);
+      const change c{object.key, object.uid};
+      release(s, c, std::move(object));
+    });
+    drive_until_under_way(0);
+    return listed;
+  }
+
+  void release(sweep& s, change c, const result<api_object>& there) {
+    if (!there && there.error().code != ec::not_found)
+      return s.failed(c.key, there.error());
+    if (!there || there->uid != c.uid)
+      return s.released(c.key); // it is gone
+    auto finalizers = finalizers_of(*there);
+    if (!finalizers)
+      return s.failed(c.key, finalizers.error());
+    if (std::erase(*finalizers, s.finalizer) == 0)
+      return c.tries == 0 ? void() : s.released(c.key); // another did it
+    ++c.tries;
+    start(finalizers_patch_request(s.type, c.key, {c.uid, there->resource_version}, *finalizers), [this, &s, c](const result<std::string>& body) {
+      if (body || body.error().code == ec::not_found)
+        s.released(c.key);
+      else if (body.error().code == ec::conflict && c.tries < options_.max_tries)
+        start(get_request(s.type, c.key), [this, &s, c](result<std::string> again) { release(s, c, decoded(std::move(again), s.decoder)); });
+      else
+        s.failed(c.key, body.error());
+    });
+  }
+
+  // -- what there is ---------------------------------------------------------------------------------
+
+  void failed(const std::string& what, const failure& why) {
+    ++sums_.failed;
+    say_(what + ": " + describe(why));
+  }
+
+  static std::string where(const std::string& kinds, const std::string& ns) { return "the " + kinds + (ns.empty() ? " of all namespaces" : " of namespace " + ns); }
+
+  void release_repositories() {
+    const auto about = [](const object_key& key) { return repositories().kind + " " + to_string(key); };
+    sweep s{repositories(), std::string{api_names::repository_finalizer}, options_.label_selector, {}, {}, {}};
+    s.released = [&](const object_key& key) {
+      ++sums_.repositories;
+      say_(about(key) + ": finalizer removed");
+    };
+    s.failed = [&](const object_key& key, const failure& why) { failed(about(key) + ": the finalizer was not removed", why); };
+    for (const auto& ns : scopes_)
+      if (const auto done = release_scope(s, ns); !done && done.error().code == ec::not_found)
+        say_(where("Repositories", ns) + ": there are none, nor a definition of them");
+      else if (!done)
+        failed(where("Repositories", ns) + " cannot be listed", done.error());
+  }
+
+  void release_package_revs() {
+    std::size_t unsaid = 0;
+    sweep s{package_revs(), std::string{package_rev_finalizer}, {}, {}, {}, {}};
+    s.released = [&](const object_key&) {
+      if (++sums_.package_revs % page == 0)
+        say_("PackageRevs: " + std::to_string(sums_.package_revs) + " finalizers removed so far");
+    };
+    std::size_t failures = 0;
+    s.failed = [&](const object_key& key, const failure& why) {
+      if (++failures <= most_failures)
+        return failed(package_revs().kind + " " + to_string(key) + ": the finalizer was not removed", why);
+      ++sums_.failed;
+      ++unsaid;
+    };
+    for (const auto& ns : scopes_)
+      release_package_revs_of(s, ns);
+    if (unsaid > 0)
+      say_("PackageRevs: the finalizers of " + std::to_string(unsaid) + " more were not removed");
+  }
+
+  void release_package_revs_of(sweep& s, const std::string& ns) {
+    std::set<object_key> selected;
+    if (!options_.label_selector.empty()) {
+      object_decoder decoder{repositories().kind, repositories().api_version()};
+      const auto listed = for_each(repositories(), decoder, {ns, options_.label_selector, {}}, [&](const api_object& object) { selected.insert(object.key); });
+      if (!listed || selected.empty())
+        return; // the Repositories' turn says why
+      s.wanted = [&selected](const api_object& object) { return selected.contains(repository_of(object)); };
+    }
+    const auto done = release_scope(s, ns);
+    s.wanted = nullptr;
+    if (!done && done.error().code != ec::not_found && (done.error().code != ec::auth_rejected || are_served(s.type)))
+      failed(where("PackageRevs", ns) + " cannot be listed", done.error());
+  }
+
+  /// Rights are looked at before it is said that there is no such kind. When in doubt, yes.
+  bool are_served(const resource_type& type) {
+    const auto body = ask(kinds_request(type));
+    if (!body)
+      return body.error().code != ec::not_found;
+    const auto kinds = json::parse(*body, nullptr, false);
+    const auto all = kinds.is_object() ? kinds.find("resources") : kinds.end();
+    if (!kinds.is_object() || all == kinds.end() || !all->is_array())
+      return true;
+    return std::any_of(all->begin(), all->end(), [&](const json& one) { return one.is_object() && one.value("name", json{}) == type.plural; });
+  }
+
+  void remove_lease(const object_key& lease) {
+    const auto name = "Lease " + to_string(lease);
+    object_decoder decoder{leases().kind, leases().api_version()};
+    const auto there = decoded(ask(get_request(leases(), lease)), decoder);
     if (!there && there.error().code == ec::not_found)
       return say_(name + ": there is none");
     if (!there)
       return failed(name + " cannot be read", there.error());
-    const auto removed = ask(delete_request(leases(), options_.lease, {there->uid, {}}));
+    const auto removed = ask(delete_request(leases(), lease, {there->uid, {}}));
     if (!removed && removed.error().code != ec::not_found)
       return failed(name + " was not removed", removed.error());
     say_(name + ": removed");
@@ -119,7 +255,8 @@ private:
   api_client& client_;
   const release_options& options_;
   const std::function<void(const std::string&)>& say_;
-  object_decoder objects_, leases_;
+  std::vector<std::string> scopes_ = options_.namespaces;
+  std::size_t active_ = 0;
   release_sums sums_;
 };
 

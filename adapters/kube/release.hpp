@@ -3,27 +3,29 @@
 #include "adapters/kube/api_client.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace veranda::kube {
 
 struct release_options {
-  resource_type type = repositories();
   std::vector<std::string> namespaces; ///< empty: all
-  std::string label_selector;
-  std::string finalizer;
-  object_key lease;
-  unsigned max_tries = 5; ///< of one object against others who write it
+  std::string label_selector;          ///< of Repositories
+  std::optional<object_key> lease;     ///< nothing: none is removed
+  unsigned max_tries = 5;              ///< of one object against others who write it
+  std::size_t at_once = 16;            ///< changes under way
 };
 
 struct release_sums {
-  std::size_t released = 0;
+  std::size_t repositories = 0;
+  std::size_t package_revs = 0;
   std::size_t failed = 0;
 };
 
-/// Undoes what a daemon leaves on an API server that would outlive it: its finalizer on all objects, and its Lease. Objects without the finalizer are passed over, a
-/// definition or a Lease that is not there is fine: doing it again changes nothing. `say` hears one line for each outcome. Drives `client` and blocks until all is done.
+/// Undoes what a daemon leaves on an API server that would outlive it: its finalizers on PackageRevs and Repositories, in that order, and its Lease. With a selector only
+/// PackageRevs of Repositories that it selects count. Objects without the finalizer are passed over, a definition or a Lease that is not there is fine: doing it again
+/// changes nothing. `say` hears a line for each Repository and each failure, and sums for PackageRevs. Drives `client` and blocks until all is done.
 release_sums release_all(api_client& client, const release_options& options, const std::function<void(const std::string&)>& say);
 
 } // namespace veranda::kube

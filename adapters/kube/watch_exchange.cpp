@@ -66,7 +66,7 @@ void watch_exchange::end(CURLcode code, const exchange_setup& setup) {
   news_ = true;
   if (!finished) {
     // A cut stream is no failure: what came before the cut is whole lines.
-    if (was_open && !broken_) state_ = watch_state::closed;
+    if (was_open && !broken_) state_ = watch_state::cut;
     else end(std::move(finished).error());
     return;
   }

@@ -299,7 +299,7 @@ std::vector<setting> make_table() {
            "those that are there are still taken off.",
            &settings::finalizer),
       flag("namespace-ca-bundle",
-           "Look for a Secret <namespace>-ca-bundle in the API server for each namespace, and trust the certificates in its ca.crt. Secrets of manifests need no setting.",
+           "Look for a Secret `<namespace>-ca-bundle` in the API server for each namespace, and trust the certificates in its ca.crt. Secrets of manifests need no setting.",
            &settings::namespace_ca_bundle),
       flag("watch-secrets",
            "List and watch the metadata of Secrets, so that one that changes is read and used at once instead of being read before each use. Needs the rights to list and watch "

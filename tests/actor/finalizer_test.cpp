@@ -1,67 +1,10 @@
 // links: veranda_actors veranda_adapter_kpt
 #define BOOST_TEST_MODULE finalizer
-#include "tests/actor/house.hpp"
-#include "tests/support/fakes/finalizers.hpp"
+#include "tests/actor/held_house.hpp"
+#include "tests/support/captured_log.hpp"
 
 using namespace veranda;
 using namespace veranda::test;
-
-namespace {
-
-using names = std::vector<std::string>;
-
-struct held_house : house {
-  held_house() {
-    git.publish(url, "main", "app", 1);
-    api->told = [this](const repository_object& o, bool gone) {
-      if (deaf)
-        return;
-      if (o.meta.deleted && !gone)
-        rows_at_mark = cache.rows.size();
-      if (gone)
-        rows_at_end = cache.rows.size(), mirrors_at_end = git.mirrors.size();
-      caf::anon_send(boss, msg::repository_changed{std::make_shared<const repository_object>(o), gone});
-    };
-    finalizers = spawn(fake_finalizers, api);
-    open();
-  }
-  ~held_house() { end_all(); }
-  /// What a watcher's first list says.
-  void list_all() {
-    std::vector<repository_object> all;
-    for (const auto& [k, o] : api->objects) {
-      objects->put(o.meta.key, o.meta.uid);
-      all.push_back(o);
-    }
-    tell(boss, msg::repositories_listed{std::make_shared<const std::vector<repository_object>>(std::move(all))});
-  }
-  void apply(const repository_object& o) {
-    api->put(o);
-    list_all();
-  }
-  void remove_object(const std::string& name) {
-    api->remove(key(name), wall_now());
-    settle();
-  }
-  [[nodiscard]] bool there(const std::string& name) const { return api->objects.contains(key(name)); }
-  /// The daemon ends as if its power had gone, and starts again over the same cache.
-  void power_cut() {
-    for (const auto& [k, e] : seen().entries)
-      if (e.handle)
-        caf::anon_send_exit(e.handle, caf::exit_reason::kill);
-    for (const auto& [identity, entry] : seen().remotes)
-      caf::anon_send_exit(entry.handle, caf::exit_reason::kill);
-    caf::anon_send_exit(boss, caf::exit_reason::kill);
-    settle();
-    open_supervisor();
-  }
-
-  std::shared_ptr<finalizer_script> api = std::make_shared<finalizer_script>();
-  bool deaf = false; ///< no watch
-  std::size_t rows_at_mark = 0, rows_at_end = 99, mirrors_at_end = 99;
-};
-
-} // namespace
 
 BOOST_FIXTURE_TEST_SUITE(finalizers, held_house)
 
@@ -95,6 +38,30 @@ BOOST_AUTO_TEST_CASE(somebody_who_takes_it_away_finds_it_there_again) {
   settle();
   BOOST_TEST(api->held(key("a")));
   BOOST_TEST(ready("a"));
+}
+
+/// Two who do not agree must not write the object as fast as they can.
+BOOST_AUTO_TEST_CASE(somebody_who_keeps_taking_it_away_finds_it_there_later_each_time) {
+  apply(an_object("a"));
+  const auto before = api->done.size();
+  const auto log = logged([&] {
+    for (int s = 0; s < 600; ++s) {
+      if (api->held(key("a")))
+        api->take_off(key("a"), std::string{api_names::repository_finalizer});
+      advance(1s);
+    }
+  });
+  BOOST_TEST(api->done.size() - before <= 10U); // at once, and then 1, 2, 4, ... 256 seconds after
+  BOOST_TEST(count(log, "somebody keeps taking the finalizer away") == 1U, log);
+  advance(5min);
+  BOOST_TEST(api->held(key("a")));
+  BOOST_TEST(ready("a"));
+  advance(11min); // and forgets in peace
+  for (int n = 0; n < 2; ++n) {
+    api->take_off(key("a"), std::string{api_names::repository_finalizer});
+    advance(1s);
+    BOOST_TEST(api->held(key("a")));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(an_object_with_problems_is_held_once_they_are_gone) {
@@ -307,45 +274,6 @@ BOOST_AUTO_TEST_CASE(made_anew_under_its_name_at_once) {
   BOOST_TEST(cache.rows.size() == 1U);
   BOOST_TEST(cache.rows.begin()->first == "uid-second");
   BOOST_TEST(seen().releases.empty());
-}
-
-/// Its labels do not fit the selector any more: a watch says that it is gone.
-BOOST_AUTO_TEST_CASE(one_that_left_what_is_followed_is_let_go_of) {
-  apply(an_object("a"));
-  deaf = true;
-  tell(boss, msg::repository_changed{std::make_shared<const repository_object>(api->objects.at(key("a"))), true});
-  advance(1min);
-  BOOST_TEST(there("a"));
-  BOOST_TEST(!api->held(key("a")));
-  BOOST_TEST(cache.rows.empty());
-  deaf = false;
-  list_all(); // and it comes back
-  advance(1min);
-  BOOST_TEST(api->held(key("a")));
-  BOOST_TEST(ready("a"));
-  BOOST_TEST(seen().releases.empty());
-}
-
-BOOST_AUTO_TEST_CASE(one_that_left_while_nobody_looked_is_let_go_of) {
-  apply(an_object("a"));
-  power_cut();
-  deaf = true;
-  tell(boss, msg::repositories_listed{std::make_shared<const std::vector<repository_object>>()});
-  advance(1min);
-  BOOST_TEST(!api->held(key("a")));
-  BOOST_TEST(cache.rows.empty());
-  BOOST_TEST(seen().releases.empty());
-}
-
-/// Whoever left may have gone where we have no rights: nobody waits for us there.
-BOOST_AUTO_TEST_CASE(letting_go_without_the_right_is_given_up_when_nobody_waits) {
-  apply(an_object("a"));
-  api->fail = failure{ec::auth_rejected, "cannot patch", {}, {}, {}};
-  caf::anon_send(boss, msg::repository_changed{std::make_shared<const repository_object>(api->objects.at(key("a"))), true});
-  settle();
-  advance(1min);
-  BOOST_TEST(seen().releases.empty());
-  BOOST_TEST(cache.rows.empty());
 }
 
 /// Without a wish for finalizers none is set, and those that were are taken off.

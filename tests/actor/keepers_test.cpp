@@ -3,6 +3,7 @@
 #include "actors/kube/finalizer_keeper.hpp"
 #include "actors/kube/secret_keeper.hpp"
 #include "tests/support/actor_fixture.hpp"
+#include "tests/support/captured_log.hpp"
 #include "tests/support/fakes/api_clients.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -35,6 +36,8 @@ struct finalizer_house : actor_fixture {
   result<kube::api_answer> serve(const kube::api_request& r) {
     if (refuse)
       return *refuse;
+    if (r.target.find("/namespaces/closed/") != std::string::npos)
+      return fake_api_client::refusal(403, "Forbidden");
     if (object.is_null())
       return fake_api_client::refusal(404, "NotFound");
     auto& meta = object["metadata"];
@@ -64,10 +67,11 @@ struct finalizer_house : actor_fixture {
     meta.resource_version = "7";
     return meta;
   }
+  /// `done` when something was written, `ok` when there was nothing to do.
   [[nodiscard]] std::string outcome(const answer<bool>& got) {
     settle();
     BOOST_REQUIRE(got->has_value());
-    return (*got)->ok() ? "ok" : std::string{to_string((*got)->error().code)};
+    return (*got)->ok() ? (***got ? "done" : "ok") : std::string{to_string((*got)->error().code)};
   }
   std::string hold(const object_meta& meta) { return outcome(ask<bool>(subject, msg::hold_object{meta})); }
   std::string release(const std::string& uid = "u") { return outcome(ask<bool>(subject, msg::release_object{repo, uid})); }
@@ -154,7 +158,7 @@ struct secret_house : actor_fixture {
 BOOST_FIXTURE_TEST_SUITE(finalizers, finalizer_house)
 
 BOOST_AUTO_TEST_CASE(one_request_sets_it_when_nothing_changed_since) {
-  BOOST_TEST(hold(seen()) == "ok");
+  BOOST_TEST(hold(seen()) == "done");
   BOOST_TEST(there() == names{ours});
   BOOST_TEST(asked() == names{"PATCH"});
 }
@@ -163,9 +167,9 @@ BOOST_AUTO_TEST_CASE(it_takes_its_place_among_those_of_others) {
   object["metadata"]["finalizers"] = {"example.org/f"};
   auto meta = seen();
   meta.finalizers = {"example.org/f"};
-  BOOST_TEST(hold(meta) == "ok");
+  BOOST_TEST(hold(meta) == "done");
   BOOST_TEST((there() == names{"example.org/f", ours}));
-  BOOST_TEST(release() == "ok");
+  BOOST_TEST(release() == "done");
   BOOST_TEST((there() == names{"example.org/f"}));
 }
 
@@ -173,7 +177,7 @@ BOOST_AUTO_TEST_CASE(who_saw_less_reads_first) {
   object["metadata"]["finalizers"] = {"example.org/f"};
   object["metadata"]["resourceVersion"] = "8";
   version = 8;
-  BOOST_TEST(hold(seen()) == "ok");
+  BOOST_TEST(hold(seen()) == "done");
   BOOST_TEST((there() == names{"example.org/f", ours}));
   BOOST_TEST((asked() == names{"PATCH", "GET", "PATCH"}));
 }
@@ -184,19 +188,19 @@ BOOST_AUTO_TEST_CASE(what_is_there_is_not_written_again) {
   meta.finalizers = {ours};
   BOOST_TEST(hold(meta) == "ok");
   BOOST_TEST(asked().empty());
-  BOOST_TEST(release() == "ok");
+  BOOST_TEST(release() == "done");
   BOOST_TEST(release() == "ok");
   BOOST_TEST((asked() == names{"GET", "PATCH", "GET"}));
 }
 
 BOOST_AUTO_TEST_CASE(others_who_never_stop_writing) {
   contested = 3;
-  BOOST_TEST(hold(seen()) == "ok");
+  BOOST_TEST(hold(seen()) == "done");
   BOOST_TEST(there() == names{ours});
   contested = 100;
   BOOST_TEST(release() == "throttled");
   contested = 0;
-  BOOST_TEST(release() == "ok");
+  BOOST_TEST(release() == "done");
   BOOST_TEST(there().empty());
 }
 
@@ -217,7 +221,7 @@ BOOST_AUTO_TEST_CASE(one_that_is_being_deleted_takes_none_and_ends_with_ours) {
   auto meta = seen();
   meta.resource_version.clear();
   BOOST_TEST(hold(meta) == "not_found");
-  BOOST_TEST(release() == "ok");
+  BOOST_TEST(release() == "done");
   BOOST_TEST(object.is_null());
 }
 
@@ -227,6 +231,42 @@ BOOST_AUTO_TEST_CASE(failures_are_the_api_servers) {
   BOOST_TEST(release() == "auth_rejected");
   refuse = fake_api_client::answer(200, "<html>");
   BOOST_TEST(release() == "unsupported");
+}
+
+/// Whoever lets go while it is still being set means what comes after that.
+BOOST_AUTO_TEST_CASE(changes_of_one_object_are_made_in_the_order_they_were_asked_for) {
+  client->hold = true;
+  const auto first = ask<bool>(subject, msg::hold_object{seen()});
+  const auto second = ask<bool>(subject, msg::release_object{repo, "u"});
+  const auto third = ask<bool>(subject, msg::release_object{repo, "u"});
+  settle();
+  BOOST_TEST((asked() == names{"PATCH"}));
+  client->hold = false;
+  tell(subject, msg::continue_transfers{});
+  BOOST_TEST(outcome(first) == "done");
+  BOOST_TEST(outcome(second) == "done");
+  BOOST_TEST(outcome(third) == "ok");
+  BOOST_TEST((asked() == names{"GET", "PATCH", "GET"}));
+  BOOST_TEST(there().empty());
+  BOOST_TEST(hold(seen()) == "done"); // nothing is left behind
+}
+
+BOOST_AUTO_TEST_CASE(each_cause_is_said_once_for_a_namespace) {
+  object_meta closed = seen();
+  closed.key.ns = "closed";
+  const auto log = logged([&] {
+    for (int n = 0; n < 5; ++n) {
+      BOOST_TEST(hold(closed) == "auth_rejected");
+      hold(seen()); // what goes well elsewhere changes nothing
+    }
+    refuse = fake_api_client::refusal(403, "Forbidden");
+    hold(seen());
+    hold(closed);
+    refuse = fake_api_client::refusal(500, "InternalError");
+    hold(closed);
+  });
+  BOOST_TEST(count(log, "cannot be changed") == 3U, log);
+  BOOST_TEST(count(log, "namespace=closed") == 2U, log);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -2,9 +2,7 @@
 #define BOOST_TEST_MODULE stores
 #include "actors/object_store/object_store.hpp"
 #include "tests/actor/house.hpp"
-
-#include <cstdio>
-#include <unistd.h>
+#include "tests/support/captured_log.hpp"
 
 using namespace veranda;
 using namespace veranda::test;
@@ -51,32 +49,6 @@ struct writer : house {
     return out;
   }
 };
-
-/// What is logged meanwhile.
-template <class Act>
-std::string logged(Act act) {
-  std::fflush(stderr);
-  std::FILE* file = std::tmpfile();
-  const int before = dup(STDERR_FILENO);
-  dup2(fileno(file), STDERR_FILENO);
-  log::start(false, log::level::warn);
-  act();
-  log::stop();
-  dup2(before, STDERR_FILENO);
-  close(before);
-  std::string text(static_cast<std::size_t>(lseek(fileno(file), 0, SEEK_END)), ' ');
-  std::rewind(file);
-  text.resize(std::fread(text.data(), 1, text.size(), file));
-  std::fclose(file);
-  return text;
-}
-
-unsigned count(const std::string& text, const std::string& part) {
-  unsigned n = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-    ++n;
-  return n;
-}
 
 } // namespace
 

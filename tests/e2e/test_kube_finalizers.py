@@ -5,11 +5,13 @@ import threading
 import time
 
 from harness.daemon import verandad
+from harness.kube import CONFIG_API
 from harness.wait import wait_for
 
 from test_kube_sync import EVERY, REPOSITORIES, Synced
 
 OURS = "config.porch.kpt.dev/repository"
+OURS_TOO = "internal.porch.kpt.dev/packagerevision"  # of PackageRevs
 FOREIGN = "example.org/keep"
 
 
@@ -229,7 +231,17 @@ class WithoutFinalizer(Held):
 
 class Release(Held):
     def release(self, *flags, user="admin"):
-        return verandad("release", "--kubeconfig", self.cluster.kubeconfig(user), "--lease-namespace", self.namespace, *flags)
+        return verandad("release", "--kubeconfig", self.cluster.kubeconfig(user), "--namespace", self.namespace, *flags)
+
+    def put_revision(self, name, finalizers):
+        self.addCleanup(self.cluster.release, CONFIG_API, "packagerevs", self.namespace)
+        self.cluster.expect("POST", f"{CONFIG_API}/namespaces/{self.namespace}/packagerevs", {
+            "apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "PackageRev",
+            "metadata": {"name": name, "labels": {"internal.porch.kpt.dev/repository": name.split(".")[0]}, "finalizers": finalizers}})
+
+    def revision_finalizers(self):
+        found = self.cluster.expect("GET", f"{CONFIG_API}/namespaces/{self.namespace}/packagerevs")["items"]
+        return {o["metadata"]["name"]: o["metadata"].get("finalizers", []) for o in found}
 
     def test_it_lets_go_of_all_and_of_the_lease(self):
         daemon = self.start()
@@ -240,16 +252,21 @@ class Release(Held):
         self.cluster.apply({**self.manifest("c"), "metadata": {"name": "c", "namespace": self.namespace}})
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
         self.cluster.expect("POST", leases, {"metadata": {"name": "veranda"}, "spec": {"holderIdentity": "somebody"}})
+        self.put_revision("a.one.v1", [OURS_TOO])
+        self.put_revision("b.one.v1", [FOREIGN, OURS_TOO])
+        self.put_revision("c.one.v1", [])
         self.delete("a")
-        done = self.release("--namespace", self.namespace)
+        done = self.release("--lease-namespace", self.namespace)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertEqual(done.stdout.splitlines(), [f"Repository {self.namespace}/a: finalizer removed", f"Repository {self.namespace}/b: finalizer removed",
-                                                    f"Lease {self.namespace}/veranda: removed", "2 released, 0 failed"])
+        lines = done.stdout.splitlines()
+        self.assertEqual(sorted(lines[:2]), [f"Repository {self.namespace}/a: finalizer removed", f"Repository {self.namespace}/b: finalizer removed"])
+        self.assertEqual(lines[2:], [f"Lease {self.namespace}/veranda: removed", "2 Repositories and 2 PackageRevs released, 0 failed"])
         self.assertEqual(self.status_of("a"), 404)
         self.assertEqual((self.finalizers("b"), self.finalizers("c")), ([FOREIGN], []))
+        self.assertEqual(self.revision_finalizers(), {"a.one.v1": [], "b.one.v1": [FOREIGN], "c.one.v1": []})
         self.assertEqual(self.cluster.request("GET", f"{leases}/veranda")[0], 404)
-        again = self.release("--namespace", self.namespace)
-        self.assertEqual((again.returncode, again.stdout.splitlines()), (0, [f"Lease {self.namespace}/veranda: there is none", "0 released, 0 failed"]))
+        again = self.release("--lease-namespace", self.namespace)
+        self.assertEqual((again.returncode, again.stdout.splitlines()), (0, [f"Lease {self.namespace}/veranda: there is none", "0 Repositories and 0 PackageRevs released, 0 failed"]))
         self.cluster.patch(f"{self.repositories}/b", {"metadata": {"finalizers": None}})
 
     def test_what_it_may_not_do_is_said(self):
@@ -258,13 +275,31 @@ class Release(Held):
         self.cluster.apply(manifest)
         self.cluster.kubectl("create", "role", "looker", "--verb=get,list", f"--resource={REPOSITORIES}", "-n", self.namespace)
         self.cluster.kubectl("create", "rolebinding", "looker", "--role=looker", "--user=robot", "-n", self.namespace)
-        done = self.release("--namespace", self.namespace, user="robot")
+        done = self.release("--lease-namespace", self.namespace, user="robot")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertRegex(done.stdout, rf"(?m)^Repository {self.namespace}/r: the finalizer was not removed: .*cannot patch resource")
+        self.assertRegex(done.stdout, rf"(?m)^the PackageRevs of namespace {self.namespace} cannot be listed: .*cannot list resource")
         self.assertRegex(done.stdout, r"(?m)^Lease .* cannot be read: ")
-        self.assertIn("0 released, 2 failed", done.stdout)
+        self.assertIn("0 Repositories and 0 PackageRevs released, 3 failed", done.stdout)
         self.assertEqual(self.finalizers(), [OURS])
         self.cluster.patch(f"{self.repositories}/r", {"metadata": {"finalizers": None}})
+
+    def test_what_left_the_selection_unseen(self):
+        """By its labels, while another daemon goes on with the rest and keeps its Lease."""
+        for name, tier in (("here", "edge"), ("left", "core")):
+            manifest = self.manifest(name)
+            manifest["metadata"].update(labels={"tier": tier}, finalizers=[OURS])
+            self.cluster.apply(manifest)
+            self.put_revision(f"{name}.one.v1", [OURS_TOO])
+        self.start(*EVERY, "--selector", "tier=edge")
+        self.wait_reason("Ready", "here")
+        self.assertEqual(self.finalizers("left"), [OURS], "another daemon may follow it")
+        done = self.release("--selector", "tier!=edge")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.stdout.splitlines(), [f"Repository {self.namespace}/left: finalizer removed",
+                                                    "Lease: left as it is; --lease-namespace says where the one to be removed is", "1 Repositories and 1 PackageRevs released, 0 failed"])
+        self.assertEqual((self.finalizers("here"), self.finalizers("left")), ([OURS], []))
+        self.assertEqual(self.revision_finalizers(), {"here.one.v1": [OURS_TOO], "left.one.v1": []})
 
     def test_without_a_server_or_a_configuration(self):
         done = verandad("release", "--kubeconfig", self.folder / "none")

@@ -156,6 +156,14 @@ class Replicas(Synced):
         self.wait_leads(standby)
         self.check_all_well(standby)
 
+    def test_a_leader_that_is_cut_off_while_it_is_told_to_end(self):
+        leader = self.replica("a", *WIDE)
+        self.wait_leads(leader)
+        leader.proxy.stall()
+        self.assertEqual(leader.stop(), 0, leader.log()[-3000:])
+        self.assertIn("the Lease ran out before everything had ended in order", leader.log())
+        self.assertNotEqual(self.lease()["holderIdentity"], "", "it could not be given back")
+
     def test_a_leader_whose_connections_are_cut(self):
         leader, standby = self.pair(*WIDE)
         leader.proxy.add(faults.Fault("cut", refuse=True))

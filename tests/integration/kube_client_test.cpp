@@ -446,7 +446,7 @@ BOOST_AUTO_TEST_CASE(events_in_order_whatever_the_pieces) {
   const auto client = open(server.url());
   const auto watch = a_watch(*client);
   finish(*client, *watch);
-  BOOST_TEST((watch->state() == watch_state::closed));
+  BOOST_TEST((watch->state() == watch_state::cut));
   BOOST_TEST((versions(*watch) == words{"1", "2", "3", "4"}));
   BOOST_TEST(server.requests()[0].find("watch=true&allowWatchBookmarks=true&resourceVersion=1&timeoutSeconds=300") != std::string::npos);
   BOOST_TEST(server.requests()[0].find("Accept-Encoding") == std::string::npos);

@@ -173,6 +173,8 @@ BOOST_AUTO_TEST_CASE(trouble_in_between_is_said_and_heals) {
   std::vector<std::string> problems;
   auto options = quick();
   options.on_problem = [&](const std::optional<failure>& p) { problems.push_back(p ? std::string{to_string(p->code)} : "well"); };
+  std::vector<logic::watch_loss> lost;
+  options.on_watch_lost = [&](logic::watch_loss how) { lost.push_back(how); };
   const auto source = open(server, options);
   listener l;
   l.list(*source);
@@ -188,6 +190,7 @@ BOOST_AUTO_TEST_CASE(trouble_in_between_is_said_and_heals) {
   BOOST_TEST(problems.front() == "auth_rejected");
   BOOST_TEST(problems.back() == "well");
   BOOST_TEST((l.heard == std::vector<std::string>{"~blue/a"}));
+  BOOST_TEST((std::count(lost.begin(), lost.end(), logic::watch_loss::error) > 0));
 }
 
 BOOST_AUTO_TEST_CASE(a_server_restored_from_a_backup_is_believed) {
@@ -212,7 +215,10 @@ BOOST_AUTO_TEST_CASE(a_server_restored_from_a_backup_is_believed) {
 BOOST_AUTO_TEST_CASE(nothing_is_told_twice_when_only_the_history_was_lost) {
   fake_api_server server;
   for (int i = 0; i < 20; ++i) server.put("blue/r" + std::to_string(i), "x");
-  const auto source = open(server);
+  auto options = quick();
+  int expired = 0;
+  options.on_watch_lost = [&](logic::watch_loss how) { expired += how == logic::watch_loss::expired ? 1 : 0; };
+  const auto source = open(server, options);
   listener l;
   l.list(*source);
   for (int i = 0; i < 4; ++i) {
@@ -224,6 +230,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_told_twice_when_only_the_history_was_lost) {
     l.catch_up(*source, server);
   }
   BOOST_TEST(l.heard.size() == 8U);
+  BOOST_TEST(expired >= 4);
 }
 
 BOOST_AUTO_TEST_CASE(five_thousand_objects_cost_one_list_and_one_watch) {

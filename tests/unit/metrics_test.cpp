@@ -173,7 +173,9 @@ BOOST_FIXTURE_TEST_CASE(each_report_reaches_its_family, fixture) {
   telemetry.watch_event("ADDED");
   telemetry.watch_event("modified");
   telemetry.watch_event("strange");
-  telemetry.watch_restarted();
+  telemetry.watch_restarted("ended");
+  telemetry.watch_restarted("expired");
+  telemetry.watch_restarted("ended");
   telemetry.manifest_problems(4);
   telemetry.listing_ended(nullptr, 30ms, 100);
   telemetry.fetched(nullptr, 2s, 5000);
@@ -197,7 +199,10 @@ BOOST_FIXTURE_TEST_CASE(each_report_reaches_its_family, fixture) {
       {R"(veranda_watch_events_total{type="added"})", "1"},
       {R"(veranda_watch_events_total{type="modified"})", "1"},
       {R"(veranda_watch_events_total{type="other"})", "1"},
-      {"veranda_watch_reconnects_total", "1"},
+      {R"(veranda_watch_reconnects_total{reason="ended"})", "2"},
+      {R"(veranda_watch_reconnects_total{reason="cut"})", "0"},
+      {R"(veranda_watch_reconnects_total{reason="expired"})", "1"},
+      {R"(veranda_watch_reconnects_total{reason="error"})", "0"},
       {"veranda_source_manifest_problems", "4"},
       {R"(veranda_remote_listings_total{result="success",error_class="none"})", "1"},
       {R"(veranda_remote_listing_seconds_bucket{le="0.05"})", "1"},

@@ -124,29 +124,33 @@ BOOST_AUTO_TEST_CASE(what_follows_the_end_of_a_watch) {
     std::string what;
     std::function<void(driven&)> end;
     std::string next, after;
+    watch_loss lost;
   };
   const row rows[] = {
-    {"410 as an answer", [](driven& d) { d.r.on_watch_failed(because(ec::stale), d.now, 0); }, "wait 1000", "list '10' 0"},
-    {"410 as an event", [](driven& d) { d.send(error(ec::stale)); }, "wait 1000", "list '10' 0"},
-    {"another error event", [](driven& d) { d.send(error(ec::unavailable)); }, "wait 1000", "list '10' 0"},
-    {"too many requests, as an event", [](driven& d) { d.send(error(ec::throttled)); }, "wait 1000", "watch '10'"},
-    {"too many requests", [](driven& d) { d.r.on_watch_failed({ec::throttled, "x", {}, {}, 7s}, d.now, 0); }, "wait 7000", "watch '10'"},
-    {"far too many", [](driven& d) { d.r.on_watch_failed({ec::throttled, "x", {}, {}, 24h}, d.now, 0); }, "wait 120000", "watch '10'"},
-    {"refused", [](driven& d) { d.r.on_watch_failed(because(ec::unreachable), d.now, 0); }, "wait 1000", "list '10' 0"},
-    {"forbidden", [](driven& d) { d.r.on_watch_failed(because(ec::auth_rejected), d.now, 0); }, "wait 1000", "list '10' 0"},
-    {"ended at once", [](driven& d) { d.r.on_watch_ended(watch_end::closed, d.now + 999ms, 0); }, "wait 1000", "watch '10'"},
-    {"silent, from a server without bookmarks", [](driven& d) { d.r.on_watch_ended(watch_end::idle, d.now + 3min, 0); }, "watch '10'", ""},
+    {"410 as an answer", [](driven& d) { d.r.on_watch_failed(because(ec::stale), d.now, 0); }, "wait 1000", "list '10' 0", watch_loss::expired},
+    {"410 as an event", [](driven& d) { d.send(error(ec::stale)); }, "wait 1000", "list '10' 0", watch_loss::expired},
+    {"another error event", [](driven& d) { d.send(error(ec::unavailable)); }, "wait 1000", "list '10' 0", watch_loss::error},
+    {"too many requests, as an event", [](driven& d) { d.send(error(ec::throttled)); }, "wait 1000", "watch '10'", watch_loss::error},
+    {"too many requests", [](driven& d) { d.r.on_watch_failed({ec::throttled, "x", {}, {}, 7s}, d.now, 0); }, "wait 7000", "watch '10'", watch_loss::error},
+    {"far too many", [](driven& d) { d.r.on_watch_failed({ec::throttled, "x", {}, {}, 24h}, d.now, 0); }, "wait 120000", "watch '10'", watch_loss::error},
+    {"refused", [](driven& d) { d.r.on_watch_failed(because(ec::unreachable), d.now, 0); }, "wait 1000", "list '10' 0", watch_loss::error},
+    {"forbidden", [](driven& d) { d.r.on_watch_failed(because(ec::auth_rejected), d.now, 0); }, "wait 1000", "list '10' 0", watch_loss::error},
+    {"ended at once", [](driven& d) { d.r.on_watch_ended(watch_end::closed, d.now + 999ms, 0); }, "wait 1000", "watch '10'", watch_loss::ended},
+    {"silent, from a server without bookmarks", [](driven& d) { d.r.on_watch_ended(watch_end::idle, d.now + 3min, 0); }, "watch '10'", "", watch_loss::cut},
     {"silent, from a server with bookmarks",
      [](driven& d) {
        d.send(mark("10"));
        d.r.on_watch_ended(watch_end::idle, d.now + 3min, 0);
      },
-     "wait 1000", "list '10' 0"},
+     "wait 1000", "list '10' 0", watch_loss::cut},
+    {"cut", [](driven& d) { d.r.on_watch_ended(watch_end::cut, d.now + 5s, 0); }, "watch '10'", "", watch_loss::cut},
+    {"closed in order", [](driven& d) { d.r.on_watch_ended(watch_end::closed, d.now + 5s, 0); }, "watch '10'", "", watch_loss::ended},
   };
   for (const auto& r : rows) {
     auto d = driven::following();
     r.end(d);
     BOOST_TEST(d.next() == r.next, r.what);
+    for (const auto how : {watch_loss::ended, watch_loss::cut, watch_loss::expired, watch_loss::error}) BOOST_TEST(d.r.lost(how) == (how == r.lost ? 1U : 0U), r.what << ": " << to_string(how));
     d.r.on_due(0);
     if (!r.after.empty()) BOOST_TEST(d.next() == r.after, r.what);
   }

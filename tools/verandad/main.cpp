@@ -34,17 +34,24 @@ sigset_t block_signals() {
 }
 
 std::atomic<bool> fatal_death{false};
+std::atomic<bool> told_to_end{false}; ///< by a signal
+
+/// Exit status of a process that leads no more: none is needed from one that was to end anyway.
+int leaving_status() { return fatal_death ? exit_fatal : told_to_end ? 0 : exit_not_leading; }
 
 /// Whoever leads next may begin at any moment, so nothing is brought to an end in order: one line, and out. The line must not hold that up, whoever reads it.
 [[noreturn]] void stop_leading(const std::string& lease, const std::string& why) {
   static std::atomic<bool> begun{false};
   while (begun.exchange(true)) // another thread is at it
     pause();
-  std::signal(SIGALRM, [](int) { _exit(exit_not_leading); });
+  std::signal(SIGALRM, [](int) { _exit(leaving_status()); });
   alarm(1);
-  veranda::log::error("verandad", "this process leads no more and ends at once", {{"lease", lease}, {"err", why}});
+  if (told_to_end)
+    veranda::log::warn("verandad", "the Lease ran out before everything had ended in order; this process ends at once", {{"lease", lease}, {"err", why}});
+  else
+    veranda::log::error("verandad", "this process leads no more and ends at once", {{"lease", lease}, {"err", why}});
   veranda::log::stop();
-  _exit(exit_not_leading);
+  _exit(leaving_status());
 }
 
 /// Waits for a signal, at most `slice`; 0 when none came.
@@ -107,6 +114,7 @@ int serve(veranda::running_system& system, const veranda::config::settings& sett
         veranda::log::warn("verandad", "settings were not reloaded", {{"err", veranda::describe(again.problems.front())}});
       report.reloaded();
     } else if (s != 0) {
+      told_to_end = true;
       manager.stopping(settings.shutdown_deadline + std::chrono::seconds{5});
       veranda::log::info("verandad", "stopping", {{"signal", strsignal(s)}});
       return 0;

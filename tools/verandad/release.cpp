@@ -1,7 +1,6 @@
 #include "tools/verandad/release.hpp"
 
 #include "adapters/kube/release.hpp"
-#include "messages/model/repository.hpp"
 
 #include <iostream>
 
@@ -24,10 +23,13 @@ int run_release(const config::settings& settings) {
   kube::release_options options;
   options.namespaces = settings.namespaces;
   options.label_selector = settings.label_selector;
-  options.finalizer = std::string{api_names::repository_finalizer};
-  options.lease = {settings.lease_namespace.empty() ? config->ns : settings.lease_namespace, settings.lease_name};
-  const auto sums = kube::release_all(*client, options, [](const std::string& line) { std::cout << line << std::endl; });
-  std::cout << sums.released << " released, " << sums.failed << " failed\n";
+  if (!settings.lease_namespace.empty())
+    options.lease = object_key{settings.lease_namespace, settings.lease_name};
+  const auto say = [](const std::string& line) { std::cout << line << std::endl; };
+  const auto sums = kube::release_all(*client, options, say);
+  if (!options.lease)
+    say("Lease: left as it is; --lease-namespace says where the one to be removed is");
+  std::cout << sums.repositories << " Repositories and " << sums.package_revs << " PackageRevs released, " << sums.failed << " failed\n";
   return sums.failed > 0 ? 1 : 0;
 }
 

@@ -2,10 +2,12 @@
 
 #include "messages/actor_handles.hpp"
 #include "messages/errors.hpp"
+#include "tests/support/fakes/actors.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +20,15 @@ struct finalizer_script {
   std::function<void(const repository_object&, bool gone)> told; ///< what a watch would say
   std::optional<failure> fail;
   std::vector<std::string> done; ///< `hold team/a`, `release team/a`
+  unsigned refused = 0;          ///< requests that failed
+  bool stalled = false;          ///< what is asked waits
+  std::deque<std::function<void()>> waiting;
+
+  void flow() {
+    stalled = false;
+    for (const auto& act : std::exchange(waiting, {}))
+      act();
+  }
 
   void put(const repository_object& o) { objects[o.meta.key] = o; }
   void tell(const object_key& key, bool gone) {
@@ -42,40 +53,50 @@ struct finalizer_script {
     return at != objects.end() && std::count(at->second.meta.finalizers.begin(), at->second.meta.finalizers.end(), api_names::repository_finalizer) == 1;
   }
 
-  result<void> hold(const object_meta& seen) {
-    if (fail)
+  /// Whether something was written, as `release` does.
+  result<bool> hold(const object_meta& seen) {
+    if (fail) {
+      ++refused;
       return *fail;
+    }
     done.push_back("hold " + to_string(seen.key));
     const auto at = objects.find(seen.key);
     if (at == objects.end() || at->second.meta.uid != seen.uid || at->second.meta.deleted)
       return failure{ec::not_found, "gone", {}, {}, {}};
-    if (!held(seen.key)) {
-      at->second.meta.finalizers.emplace_back(api_names::repository_finalizer);
-      tell(seen.key, false);
-    }
-    return {};
+    if (held(seen.key))
+      return false;
+    at->second.meta.finalizers.emplace_back(api_names::repository_finalizer);
+    tell(seen.key, false);
+    return true;
   }
-  result<void> release(const object_key& key, const std::string& uid) {
-    if (fail)
+  result<bool> release(const object_key& key, const std::string& uid) {
+    if (fail) {
+      ++refused;
       return *fail;
+    }
     done.push_back("release " + to_string(key));
     const auto at = objects.find(key);
-    if (at != objects.end() && at->second.meta.uid == uid && held(key))
-      take_off(key, std::string{api_names::repository_finalizer});
-    return {};
+    if (at == objects.end() || at->second.meta.uid != uid || !held(key))
+      return false;
+    take_off(key, std::string{api_names::repository_finalizer});
+    return true;
   }
 };
 
-inline finalizer_keeper_actor::behavior_type fake_finalizers(finalizer_keeper_actor::pointer, std::shared_ptr<finalizer_script> script) {
+/// Keeps the order of what it is asked.
+inline finalizer_keeper_actor::behavior_type fake_finalizers(finalizer_keeper_actor::pointer self, std::shared_ptr<finalizer_script> script) {
+  const auto answer = [self, script](std::function<result<bool>()> act) -> caf::result<bool> {
+    auto promise = self->make_response_promise<bool>();
+    auto perform = [act = std::move(act), kept = kept_promise{promise}]() mutable { kept.deliver(act()); };
+    if (script->stalled)
+      script->waiting.emplace_back(std::move(perform));
+    else
+      perform();
+    return promise;
+  };
   return {
-    [script](const msg::hold_object& m) -> caf::result<bool> {
-      auto done = script->hold(m.seen);
-      return done ? caf::result<bool>{true} : caf::result<bool>{to_error(done.error())};
-    },
-    [script](const msg::release_object& m) -> caf::result<bool> {
-      auto done = script->release(m.key, m.uid);
-      return done ? caf::result<bool>{true} : caf::result<bool>{to_error(done.error())};
-    },
+    [script, answer](const msg::hold_object& m) { return answer([script, m] { return script->hold(m.seen); }); },
+    [script, answer](const msg::release_object& m) { return answer([script, m] { return script->release(m.key, m.uid); }); },
   };
 }
 

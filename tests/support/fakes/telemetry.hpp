@@ -18,7 +18,7 @@ public:
   std::vector<object_key> gone;
   std::vector<std::string> transitions; ///< reasons of Ready
   std::vector<std::string> watched;
-  unsigned watch_restarts = 0;
+  std::vector<std::string> watch_restarts; ///< reasons
   unsigned listings = 0;
   unsigned status_failures = 0;
   unsigned restarts = 0;
@@ -38,7 +38,7 @@ public:
   void repositories(std::size_t) override {}
   void condition_transition(const std::string& reason) override { transitions.push_back(reason); }
   void watch_event(const char* type) override { watched.emplace_back(type); }
-  void watch_restarted() override { ++watch_restarts; }
+  void watch_restarted(std::string_view reason) override { watch_restarts.emplace_back(reason); }
   void manifest_problems(std::size_t count) override { problems = count; }
   void listing_ended(const failure*, duration, std::uint64_t) override { ++listings; }
   void fetched(const failure*, duration, std::uint64_t) override {}
