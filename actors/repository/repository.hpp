@@ -19,7 +19,7 @@ struct repository_deps {
   std::chrono::milliseconds claim_retry_max{30'000};
   std::chrono::milliseconds hold_again{1'000}; ///< between two times that the finalizer is set again, and twice as long after each, up to
   std::chrono::milliseconds hold_again_max{300'000};
-  std::chrono::milliseconds hold_calm{600'000}; ///< as long untouched forgets those before
+  std::chrono::milliseconds hold_calm{600'000}; ///< as long untouched after that forgets those before
   std::chrono::milliseconds persist_retry{15'000};
 };
 

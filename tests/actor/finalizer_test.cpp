@@ -56,7 +56,7 @@ BOOST_AUTO_TEST_CASE(somebody_who_keeps_taking_it_away_finds_it_there_later_each
   advance(5min);
   BOOST_TEST(api->held(key("a")));
   BOOST_TEST(ready("a"));
-  advance(11min); // and forgets in peace
+  advance(16min); // and forgets in peace
   for (int n = 0; n < 2; ++n) {
     api->take_off(key("a"), std::string{api_names::repository_finalizer});
     advance(1s);

@@ -156,9 +156,13 @@ class Replicas(Synced):
         self.wait_leads(standby)
         self.check_all_well(standby)
 
-    def test_a_leader_that_is_cut_off_while_it_is_told_to_end(self):
-        leader = self.replica("a", *WIDE)
+    def test_a_leader_that_is_cut_off_while_it_ends_anyway(self):
+        """A status that cannot be written keeps it for five seconds; its Lease runs out before."""
+        leader = self.replica("a", "--lease-duration", "8s", "--lease-renew-deadline", "4s", "--lease-retry-period", "1s")
         self.wait_leads(leader)
+        leader.proxy.add(faults.server_error(path="/status", method="PATCH"))
+        self.cluster.apply(self.manifest())
+        wait_for(lambda: leader.proxy.requests("PATCH", "/status"), "a status to be refused")
         leader.proxy.stall()
         self.assertEqual(leader.stop(), 0, leader.log()[-3000:])
         self.assertIn("the Lease ran out before everything had ended in order", leader.log())
