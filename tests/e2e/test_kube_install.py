@@ -62,8 +62,9 @@ class Installation(KubeCase):
                             "spec": {"type": "git", "git": {"repo": url or self.url, "branch": "main", **more}}})
 
     def ready(self, name):
-        conditions = self.cluster.expect("GET", f"{self.repositories}/{name}").get("status", {}).get("conditions", [])
-        return conditions and conditions[0]["type"] == "Ready" and conditions[0]["status"] == "True"
+        found = self.cluster.expect("GET", f"{self.repositories}/{name}")
+        conditions = found.get("status", {}).get("conditions", [])
+        return conditions and (conditions[0]["type"], conditions[0]["status"]) == ("Ready", "True") and conditions[0]["observedGeneration"] >= found["metadata"]["generation"]
 
     def branch(self, name, branch):
         self.cluster.patch(f"{self.repositories}/{name}", {"spec": {"git": {"branch": branch}}})
