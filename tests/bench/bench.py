@@ -20,6 +20,7 @@ from harness.daemon import BIN, CLEAN, Daemon  # noqa: E402
 from harness.git import ENVIRONMENT, Repository, annotation, package  # noqa: E402
 from harness.git_server import GitServer  # noqa: E402
 from harness.wait import wait_for  # noqa: E402
+from mirror import mirror  # noqa: E402
 from scale import scale  # noqa: E402
 
 
@@ -311,8 +312,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="S and M, the rows of a sync only")
     parser.add_argument("--sizes", default="S,M,L", help="of S, M, L and P")
-    parser.add_argument("--rows", default="cold,running,parts,idle", help="and `kubernetes`, which needs an API server to be built")
+    parser.add_argument("--rows", default="cold,running,parts,idle", help="and `kubernetes` and `packagerevs`, which need an API server to be built")
     parser.add_argument("--objects", default="500,1000,2000,5000", help="of the row `kubernetes`")
+    parser.add_argument("--packagerevs", default="1000,10000", help="objects of the row `packagerevs`")
     parser.add_argument("--repositories", type=int, default=1000, help="of the row `idle`")
     parser.add_argument("--runs", type=int, default=0)
     arguments = parser.parse_args()
@@ -327,6 +329,8 @@ def main():
                 bench.idle()
             elif row == "kubernetes":
                 scale(bench, [int(n) for n in arguments.objects.split(",")], resident, cpu, expect)
+            elif row == "packagerevs":
+                mirror(bench, [int(n) for n in arguments.packagerevs.split(",")], resident, cpu, expect)
             else:
                 for name in arguments.sizes.split(","):
                     getattr(bench, row)(SIZES[name])
