@@ -128,7 +128,7 @@ class Soak:
         def right():
             nonlocal wrong, items
             items = self.world.objects()
-            wrong = truth.statuses(items) or truth.rows(items)
+            wrong = truth.statuses(items) or truth.rows(items) or (truth.objects(items) if self.arguments.cache == "cr" else [])
             return not wrong
         try:
             wait_for(right, "the truth", self.arguments.settle, 1)
@@ -139,7 +139,7 @@ class Soak:
                 if actor["kind"].endswith("-writer"):
                     print("DUMP:", json.dumps({key: actor[key] for key in ("kind", "state", "mailbox", "inFlight", "lastError", "details") if key in actor}))
         ready = sum(truth.expected(item) is not None for item in items)
-        self.table.add("objects whose status and rows are not as git has them", len(wrong), 0, not wrong)
+        self.table.add("objects whose status, rows and PackageRev objects are not as git has them", len(wrong), 0, not wrong)
         self.table.add("objects at the end", f"{len(items)}, {ready} of them to be ready, {len(items) - ready} to be in error")
         self.table.add("from the end of faults until all is right", f"{time.monotonic() - begin:.0f} s (of them {scanned:.0f} s of looking at git)", f"<= {self.arguments.settle} s")
         self.items = items
@@ -167,7 +167,8 @@ class Soak:
             table.add(f"actors: {kind}", last[kind], wanted, last[kind] == wanted)
         mirrors = sum(1 for entry in (self.world.daemon.data / "mirrors").glob("**/config"))
         table.add("mirrors", mirrors, f"<= {len(remotes)}", mirrors <= len(remotes))
-        table.add("watches at the API server", self.world.proxy.watches, 1, self.world.proxy.watches == 1)
+        watches = 2 if self.arguments.cache == "cr" else 1
+        table.add("watches at the API server", self.world.proxy.watches, watches, self.world.proxy.watches == watches)
 
     def tell(self):
         """What happened: figures for people."""
@@ -205,6 +206,7 @@ def parse():
     parser.add_argument("--rate", type=float, default=4, help="changes of objects a second, and twice that pause between pushes (4)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--settle", type=float, default=240, help="seconds that it may take until all is right (240)")
+    parser.add_argument("--cache", default="sqlite", choices=("sqlite", "cr"), help="of the daemon; with cr every PackageRev object is compared, too")
     parser.add_argument("--flag", action="append", default=[], metavar="FLAG", help="a further flag of the daemon")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and data")
     arguments = parser.parse_args()

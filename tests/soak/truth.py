@@ -106,6 +106,26 @@ class Truth:
         wrong += [f"{'/'.join(key)}: {len(rows)} revisions of an object that is gone" for key, rows in found.items()]
         return wrong + self.owners(items)
 
+    # -- PackageRev objects
+
+    def objects(self, items):
+        """What every PackageRev object says against the scans of its Repository. One that cannot be synced keeps what it has."""
+        found = collections.defaultdict(dict)
+        for item in self.world.package_revs():
+            meta = item["metadata"]
+            found[meta["namespace"], meta["labels"]["internal.porch.kpt.dev/repository"]][meta["name"]] = said_by(item)
+        wrong = []
+        for item in items:
+            meta = item["metadata"]
+            have = found.pop((meta["namespace"], meta["name"]), {})
+            if self.expected(item) is None:
+                continue
+            wanted = {name: (meta["uid"], *said) for name, said in map(lambda text: said_of(text, meta["name"]), self.scans[self.place(item)])}
+            if have != wanted:
+                differ = sorted(name for name in have.keys() | wanted.keys() if have.get(name) != wanted.get(name))
+                wrong.append(f"{name(item)}: {len(differ)} PackageRev objects, as {differ[0]}: {have.get(differ[0])} instead of {wanted.get(differ[0])}")
+        return wrong + [f"{'/'.join(key)}: {len(objects)} PackageRev objects of one that is gone" for key, objects in found.items()]
+
     def seen(self, item):
         repo = item["status"].get("selfLock", {}).get("git", {}).get("repo", "")
         number = self.world.remotes.number_of(repo)
@@ -118,6 +138,21 @@ class Truth:
             stored = set(db.execute("SELECT ns, name, uid FROM repositories"))
         there = {(i["metadata"]["namespace"], i["metadata"]["name"], i["metadata"]["uid"]) for i in items}
         return [f"{ns}/{of} ({uid}) has rows and no object" for ns, of, uid in stored - there] + [f"{ns}/{of} ({uid}) has no rows" for ns, of, uid in there - stored]
+
+
+def said_by(item):
+    """What a PackageRev object says, and whether it is held and stays."""
+    meta = item["metadata"]
+    notes = {key.removeprefix("veranda.dev/"): value for key, value in meta.get("annotations", {}).items() if key.startswith("veranda.dev/")}
+    owners = [owner["uid"] for owner in meta.get("ownerReferences", []) if owner["kind"] == "Repository"]
+    sound = "internal.porch.kpt.dev/packagerevision" in meta.get("finalizers", []) and "deletionTimestamp" not in meta
+    return owners[0] if len(owners) == 1 else None, notes.get("lifecycle"), notes.get("workspace"), notes.get("revision"), notes.get("package"), sound
+
+
+def said_of(text, repository):
+    """The same of a scanned revision, with its name in `repository`."""
+    metadata, spec, _ = json.loads(text)
+    return repository + metadata["name"], (spec["lifecycle"], spec["workspaceName"], str(spec.get("revision", 0)), spec["packageName"], True)
 
 
 def name(item):

@@ -3,6 +3,7 @@ import random
 import shutil
 import socket
 import threading
+import urllib.parse
 
 from harness.daemon import KubeDaemon
 from harness.fault_proxy import FaultProxy, TcpProxy
@@ -16,6 +17,7 @@ NOWHERE = "nowhere"       # a branch that no remote has
 KEPT_TAGS = 8             # of p0 in each repository, which is published again and again: what there is to cache does not grow
 DIRECTORIES = ("", "", "team")
 LIST = CONFIG_API + "/repositories"
+REVS = CONFIG_API + "/packagerevs"
 FREQUENCY = ("--repo-sync-frequency=30s", "--health-check-frequency=10s", "--listing-timeout=5s", "--connect-timeout=3s", "--sync-deadline=60s")
 
 
@@ -127,11 +129,21 @@ class World:
 
     def begin(self):
         config = self.cluster.kubeconfig(server=self.proxy.url)
-        self.daemon = KubeDaemon(config, self.folder / "data", *FREQUENCY, *self.arguments.flag)
+        self.daemon = KubeDaemon(config, self.folder / "data", *FREQUENCY, "--cache", self.arguments.cache, *self.arguments.flag)
 
     def objects(self):
         """All Repository objects as the API server has them now."""
         return self.cluster.expect("GET", LIST)["items"]
+
+    def package_revs(self):
+        """All PackageRev objects, read in pages."""
+        found, token = [], ""
+        while True:
+            page = self.cluster.expect("GET", f"{REVS}?limit=500" + (f"&continue={urllib.parse.quote(token)}" if token else ""))
+            found += page["items"]
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return found
 
     def close(self):
         if self.daemon:
