@@ -4,31 +4,24 @@ namespace veranda {
 
 namespace {
 
-constexpr std::chrono::seconds repositories_interval{5}; ///< between looks at the repositories while objects wait for one
+constexpr std::chrono::milliseconds telling_interval{250}; ///< each time that a repository comes into step, everything is counted anew
 
 } // namespace
 
 void package_rev_feed::want(logic::package_rev_machine& machine, const store::owned_revision& revision, time now) const {
   const auto& cached = revision.cached;
-  machine.want({cached.repository.ns, cached.revision.name}, cached.repository.name, kube::digest_of(kube::part_of(revision, owner_)), now);
+  const auto part = kube::part_of(revision, owner_);
+  machine.want({cached.repository.ns, cached.revision.name}, part.label, kube::digest_of(part), now);
 }
 
-result<void> package_rev_feed::tell_repositories(logic::package_rev_machine& machine, time now) {
-  auto all = reader_->repositories();
-  if (!all)
-    return all.error();
-  std::vector<logic::package_rev_machine::known_repository> known;
-  known.reserve(all->size());
-  for (auto& r : *all)
-    known.push_back({std::move(r.key), r.synced});
-  machine.set_repositories(known, now);
-  repositories_told_ = now;
-  return {};
-}
-
+/// Until everything is read, nothing follows from what is not there.
 result<void> package_rev_feed::load(logic::package_rev_machine& machine, time now) {
-  if (auto told = tell_repositories(machine, now); !told)
-    return told;
+  std::vector<object_key> all;
+  for (const auto& [group, sync] : synced_)
+    all.push_back(group);
+  machine.leave_step(all, now);
+  untold_.insert(all.begin(), all.end());
+  told_.reset();
   machine.begin_revisions();
   auto position = reader_->list([&](const store::owned_revision& revision) { want(machine, revision, now); });
   if (!position)
@@ -36,7 +29,6 @@ result<void> package_rev_feed::load(logic::package_rev_machine& machine, time no
   machine.end_revisions(now);
   position_ = *position;
   loaded_ = true;
-  departed_told_ = false;
   ++loads_;
   return {};
 }
@@ -58,18 +50,37 @@ result<bool> package_rev_feed::follow(logic::package_rev_machine& machine, time 
   return std::exchange(position_, *reached) != *reached;
 }
 
-/// Objects without a revision: those whose revision left the cache before this process began, and those whose repository is being synced for the first time.
-result<void> package_rev_feed::look_after_strays(logic::package_rev_machine& machine, time now) {
-  if (!machine.ready() || machine.count().strays == 0)
+void package_rev_feed::synced(const object_key& repository, const std::string& uid) {
+  const auto group = kube::package_rev_group(repository);
+  synced_.insert_or_assign(group, known_sync{repository.name, uid});
+  untold_.insert(group);
+}
+
+result<bool> package_rev_feed::still_has(const object_key& group, const known_sync& of) {
+  auto found = reader_->repository({group.ns, of.name});
+  if (!found)
+    return found.error();
+  return *found && (*found)->uid == of.uid && (*found)->synced;
+}
+
+/// Those whose sync was said before the feed was read to its end: all of what it wrote has been told.
+result<void> package_rev_feed::tell_synced(logic::package_rev_machine& machine, time now) {
+  std::erase_if(untold_, [&](const object_key& group) { return machine.in_step(group); });
+  if (untold_.empty() || (told_ && now - *told_ < telling_interval))
     return {};
-  if (!repositories_told_ || now - *repositories_told_ >= repositories_interval)
-    if (auto told = tell_repositories(machine, now); !told)
-      return told;
-  if (departed_told_)
-    return {};
-  auto told = reader_->departed([&](const object_key& key, const std::string& repository) { machine.departed(key, repository, now); });
-  departed_told_ = told.ok();
-  return told;
+  std::vector<object_key> in_step, lost;
+  for (const auto& group : untold_) {
+    auto has = still_has(group, synced_.at(group));
+    if (!has)
+      return has.error();
+    (*has ? in_step : lost).push_back(group);
+  }
+  for (const auto& group : lost)
+    synced_.erase(group);
+  untold_.clear();
+  told_ = now;
+  machine.enter_step(in_step, now);
+  return {};
 }
 
 result<bool> package_rev_feed::step(logic::package_rev_machine& machine, time now, std::size_t limit) {
@@ -87,8 +98,8 @@ result<bool> package_rev_feed::step(logic::package_rev_machine& machine, time no
   auto more = follow(machine, now, limit);
   if (!more || *more)
     return more;
-  if (auto looked = look_after_strays(machine, now); !looked)
-    return looked.error();
+  if (auto told = tell_synced(machine, now); !told)
+    return told.error();
   return false;
 }
 
@@ -99,6 +110,26 @@ result<std::optional<kube::package_rev_part>> package_rev_feed::part(const objec
   if (!found)
     return found.error();
   return *found ? std::optional{kube::part_of(**found, owner_)} : std::nullopt;
+}
+
+result<bool> package_rev_feed::holds(const object_key& group, logic::package_rev_machine& machine, time now) {
+  const auto of = synced_.find(group);
+  if (of != synced_.end() && reader_) {
+    auto has = still_has(group, of->second);
+    if (!has || *has)
+      return has;
+    synced_.erase(of);
+  }
+  untold_.erase(group);
+  machine.leave_step({group}, now);
+  return false;
+}
+
+void package_rev_feed::forget(const object_key& repository, logic::package_rev_machine& machine, time now) {
+  const auto group = kube::package_rev_group(repository);
+  synced_.erase(group);
+  untold_.erase(group);
+  machine.leave_step({group}, now);
 }
 
 } // namespace veranda

@@ -143,8 +143,15 @@ void take_answer(self_ptr self, const package_rev_order& order, const kube::api_
   fail(self, order, object.error());
 }
 
-/// The request that carries out an order.
-result<kube::api_request> request_for(package_rev_keeper_state& st, const package_rev_order& order) {
+/// The request that carries out an order. `cancelled` when what it follows from holds no more.
+result<kube::api_request> request_for(package_rev_keeper_state& st, const package_rev_order& order, package_rev_keeper_state::time now) {
+  if (order.absent) {
+    const auto holds = st.feed->holds(order.repository, *st.machine, now);
+    if (!holds)
+      return holds.error();
+    if (!*holds)
+      return failure{ec::cancelled, "the cache has lost its repository meanwhile", to_string(order.key), {}, {}};
+  }
   switch (order.call) {
     case package_rev_call::read: return kube::get_request(kube::package_revs(), order.key);
     case package_rev_call::release: return kube::release_package_rev(order);
@@ -163,8 +170,9 @@ void start_requests(self_ptr self) {
   auto& st = self->state;
   if (!st.cache_read) // what is wanted may be the past
     return;
-  for (const auto& order : st.machine->start(self->clock().now())) {
-    auto request = request_for(st, order);
+  const auto now = self->clock().now();
+  for (const auto& order : st.machine->start(now)) {
+    auto request = request_for(st, order, now);
     if (!request) {
       fail(self, order, request.error());
       continue;
@@ -178,16 +186,47 @@ void start_requests(self_ptr self) {
 
 // -- who waits
 
-void answer_waiting(package_rev_keeper_state& st) {
-  if (!st.cache_read)
-    return;
-  const bool none = undefined(st);
+/// What keeps the objects of a repository from going when only others can do something about it. (A server that does not serve is no news to anybody.)
+std::optional<failure> explain_expulsion(const package_rev_keeper_state& st, const object_key& repository) {
+  const auto problem = [&](ec code, std::string what) { return failure{code, std::move(what), kube::package_revs().name() + " in namespace " + repository.ns, {}, {}}; };
+  if (!st.machine->ready() && !st.said.value_or("").empty())
+    return problem(ec::dependency_missing, "its PackageRev objects cannot be listed: " + *st.said);
+  const auto kept = st.machine->obstacle_of(kube::package_rev_group(repository));
+  if (kept.held > 0) {
+    std::string others;
+    for (const auto& finalizer : kube::foreign_finalizers(kept.foreign))
+      others += (others.empty() ? "" : ", ") + finalizer;
+    return problem(ec::dependency_missing, std::to_string(kept.held) + " of its PackageRev objects wait for finalizers of others, the first of them " + kept.example.name + " for " + others +
+                                             ": whoever set them must take them off");
+  }
+  if (kept.refused && class_of(kept.refused->code) != error_class::retry)
+    return problem(ec::dependency_missing, "its PackageRev objects cannot be removed: " + describe(*kept.refused));
+  return std::nullopt;
+}
+
+void answer_expulsions(self_ptr self, bool undefined_objects) {
+  auto& st = self->state;
+  const auto now = self->clock().now();
   std::erase_if(st.expulsions, [&](auto& e) {
-    if (!none && !st.machine->take_expelled(e.repository))
+    const bool gone = st.cache_read && (undefined_objects || st.machine->take_expelled(kube::package_rev_group(e.repository)));
+    if (!gone && now - e.asked < st.deps.expulsion_patience)
       return false;
-    e.promise.deliver(true);
+    if (gone)
+      e.promise.deliver(true);
+    else if (auto why = explain_expulsion(st, e.repository))
+      e.promise.deliver(to_error(*why));
+    else
+      e.promise.deliver(false);
     return true;
   });
+}
+
+void answer_waiting(self_ptr self) {
+  auto& st = self->state;
+  const bool none = undefined(st);
+  answer_expulsions(self, none);
+  if (!st.cache_read)
+    return;
   // What is still pending with nothing under way has to wait.
   if (none || (st.machine->ready() ? st.machine->in_flight() == 0 : !st.said.value_or("").empty()))
     for (auto& promise : std::exchange(st.waiting, {}))
@@ -248,14 +287,27 @@ std::chrono::milliseconds idle_time(self_ptr self) {
   return st.cache_read || st.cache_due ? out : std::chrono::milliseconds{1};
 }
 
+/// Whether there is anything to do here at all.
+bool begun(package_rev_keeper_state& st) {
+  if (!st.begun && (!st.deps.may_begin || st.deps.may_begin())) {
+    st.begun = true;
+    st.cell->set_state("listing");
+  }
+  return st.begun;
+}
+
 void drive(self_ptr self) {
   auto& st = self->state;
+  if (!begun(st)) {
+    self->delayed_send(self, st.deps.slice, msg::continue_transfers{});
+    return;
+  }
   {
     const handling h{*st.cell, "continue_transfers", self->mailbox().size()};
     read_cache(self);
     follow(self);
     start_requests(self);
-    answer_waiting(st);
+    answer_waiting(self);
     show(self);
   }
   st.deps.client->run_for(idle_time(self)); // mostly waiting, so it does not count as work
@@ -268,7 +320,7 @@ void drive(self_ptr self) {
 void prepare(package_rev_keeper_state& st, package_rev_keeper_deps deps) {
   st.deps = std::move(deps);
   st.cell = st.deps.env.cells->add(kind, "");
-  st.cell->set_state("listing");
+  st.cell->set_state("standing by");
   st.cell->set_stuck_after(std::chrono::minutes{1}); // the whole cache is read in one go
   st.rng.seed(st.deps.env.seed ^ std::hash<std::string_view>{}(kind));
   st.machine = std::make_unique<logic::package_rev_machine>(st.deps.policy);
@@ -294,18 +346,25 @@ package_rev_keeper_actor::behavior_type package_rev_keeper(self_ptr self, packag
   prepare(self->state, std::move(deps));
   self->send(self, msg::continue_transfers{});
   return {
+    [self](const msg::repository_in_step& m) {
+      const handling h{*self->state.cell, "repository_in_step", self->mailbox().size()};
+      self->state.feed->synced(m.repository, m.uid);
+    },
     [self](const msg::expel_package_revs& m) -> caf::result<bool> {
       auto& st = self->state;
       const handling h{*st.cell, "expel_package_revs", self->mailbox().size()};
+      const auto now = self->clock().now();
       auto promise = self->make_response_promise<bool>();
-      st.machine->expel(m.repository, self->clock().now());
+      st.feed->forget(m.repository, *st.machine, now);
+      st.machine->expel(kube::package_rev_group(m.repository), now);
       for (auto& e : st.expulsions)
         if (e.repository == m.repository) { // whoever asked has given up
           e.promise.deliver(false);
+          e.asked = now;
           e.promise = promise;
           return promise;
         }
-      st.expulsions.push_back({m.repository, promise});
+      st.expulsions.push_back({m.repository, now, promise});
       return promise;
     },
     [self](const msg::await_package_revs&) -> caf::result<bool> {

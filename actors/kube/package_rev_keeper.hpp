@@ -22,6 +22,8 @@ struct package_rev_keeper_deps {
   logic::reflector_policy following = {};
   std::chrono::milliseconds slice{250}; ///< longest wait for the API server before the cache is looked at
   std::chrono::milliseconds rest{0};    ///< between slices; for tests, whose clients do not wait
+  std::chrono::milliseconds expulsion_patience{10'000}; ///< before whoever waits for the end of a repository's objects hears what keeps them
+  std::function<bool()> may_begin = {}; ///< nothing is read or written before it says so once, as by one who stands by; empty: at once
   /// Told on the actor's thread why objects cannot be followed, in one line, and when they are (empty).
   std::function<void(const std::string& problem)> problem = {};
 };
@@ -38,10 +40,12 @@ struct package_rev_keeper_state {
   std::mt19937_64 rng;
   struct expulsion {
     object_key repository;
+    time asked{};
     caf::typed_response_promise<bool> promise;
   };
   std::vector<expulsion> expulsions;
   std::vector<caf::typed_response_promise<bool>> waiting; ///< for everything to be in step
+  bool begun = false;
   bool cache_read = false; ///< up to its end, in the last slice
   std::optional<time> cache_due; ///< when it is tried again after a failure
   std::uint32_t cache_failures = 0;

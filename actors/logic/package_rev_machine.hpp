@@ -33,6 +33,7 @@ struct package_rev_view {
   part_digest digest{};   ///< of what it says of ours
   bool terminating = false;
   bool held = false;   ///< has our finalizer
+  bool mine = false;   ///< says what only we say; else another program made it
   bool ended = false;  ///< terminating, and nobody's finalizer is left: an answer that says so is its last
   std::string foreign; ///< what others have put where we must write a whole list; opaque
   bool operator==(const package_rev_view&) const = default;
@@ -51,6 +52,8 @@ enum class package_rev_call : std::uint8_t {
 struct package_rev_order {
   package_rev_call call = package_rev_call::read;
   object_key key;
+  object_key repository;
+  bool absent = false; ///< it is to go for the one reason that the cache has no revision of it: not if the cache has lost the repository meanwhile
   std::string uid;
   std::string resource_version;
   std::string foreign;
@@ -60,10 +63,11 @@ struct package_rev_order {
 /// randomness of its own. It is told what the cache wants and what the server has, in any order and more than once; it asks for nothing before both are known.
 /// Of each object it keeps names, version and digests, no content.
 ///
-/// An object without a revision goes (finalizer first) when its repository is one of the cache whose sync has succeeded, when its revision was seen to leave the cache,
-/// or when its whole repository is expelled; whatever belongs to others stays. Within a repository removals come before writes; repositories take turns. What is
-/// deleted or edited by others is put right, slower each time when they do not stop. A failure holds up what it concerns: the object, the repository when it may not be
-/// written, everything when the server does not serve; then single requests try.
+/// Nothing of a repository is made, changed or removed before the cache is known to be in step with git: until then its rows may be the past of what another process has
+/// written since. Then its objects without a revision go (finalizer first); and in any case when it is expelled, as its Repository object is being deleted. Objects of
+/// repositories that are merely unknown here stay. But whatever is being deleted, by whomever, is let go of when it is ours: nobody can bring it back. Within a
+/// repository removals come before writes; repositories take turns. What is deleted or edited by others is put right, slower each time when they do not stop. A failure
+/// holds up what it concerns: the object, the repository when it may not be written, everything when the server does not serve; then single requests try.
 class package_rev_machine {
 public:
   using time = std::chrono::steady_clock::time_point;
@@ -73,7 +77,7 @@ public:
     std::size_t present = 0;
     std::size_t pending = 0; ///< requests under way included
     std::size_t failing = 0; ///< of those, whose last request failed
-    std::size_t strays = 0;  ///< objects without a revision that are left alone: of repositories that are unknown, or not synced yet
+    std::size_t strays = 0;  ///< objects without a revision that are left alone: of repositories that are unknown, or not known to be in step
     bool operator==(const counts&) const = default;
   };
 
@@ -88,18 +92,24 @@ public:
   void want(const object_key& key, const std::string& repository, const part_digest& digest, time now);
   /// Its revision has left the cache.
   void unwant(const object_key& key, time now);
-  /// A revision of this name and repository left the cache at some time; it is not there now.
-  void departed(const object_key& key, const std::string& repository, time now);
-  struct known_repository {
-    object_key key;
-    bool synced = false;
-  };
-  /// The repositories of the cache.
-  void set_repositories(const std::vector<known_repository>& all, time now);
+  /// A sync of these has succeeded in this process, and what the cache had of them then was told before this.
+  void enter_step(const std::vector<object_key>& repositories, time now);
+  /// The cache may not have all of them: nothing follows from what is not there.
+  void leave_step(const std::vector<object_key>& repositories, time now);
+  [[nodiscard]] bool in_step(const object_key& repository) const;
   /// All objects of this repository that have no revision go.
   void expel(const object_key& repository, time now);
   /// Whether they are gone; ends the order when they are.
   [[nodiscard]] bool take_expelled(const object_key& repository);
+  /// What keeps objects of a repository from going.
+  struct obstacle {
+    std::size_t held = 0;           ///< objects that are being deleted and wait for others
+    object_key example;             ///< one of them
+    std::string foreign;            ///< and what others have put there
+    std::optional<failure> refused; ///< why its objects cannot be written
+  };
+  /// Looks at every object.
+  [[nodiscard]] obstacle obstacle_of(const object_key& repository) const;
 
   // The API server.
   void seen(const object_key& key, const package_rev_view& view, time now);
@@ -130,8 +140,7 @@ private:
   struct slot;
   using node = std::pair<const object_key, slot>;
   struct group {
-    bool known = false;    ///< the cache has it
-    bool synced = false;
+    bool in_step = false;
     bool expelled = false;
     bool in_line = false;
     bool waiting = false;  ///< in `paused_`
@@ -142,7 +151,7 @@ private:
     std::deque<node*> removals, writes;
     std::uint32_t failures = 0;
     time paused{};
-    std::optional<ec> said;
+    std::optional<failure> said;
   };
   using group_node = std::pair<const object_key, group>;
   struct slot {
@@ -159,11 +168,9 @@ private:
     std::uint32_t round = 0;
     std::uint16_t failures = 0;
     std::uint16_t repairs = 0;
-    bool there = false, terminating = false, held = false;
-    bool doomed = false;     ///< its revision was seen to leave
+    bool there = false, terminating = false, held = false, mine = false;
     bool read_first = false; ///< what is known of it is wrong
     bool suspect = false;    ///< something older than our write was shown: maybe the past has come back
-    bool uncertain = false;  ///< maybe our request has made it: what is known of its revision must not be forgotten
     bool in_flight = false;
     bool voided = false;     ///< it ended while a request was under way: the answer says nothing
     bool queued = false, waiting = false;
@@ -180,7 +187,7 @@ private:
     bool operator<(const timed& other) const { return at > other.at; }
   };
 
-  [[nodiscard]] bool leaves(const slot& s) const;
+  [[nodiscard]] static bool leaves(const slot& s);
   [[nodiscard]] std::optional<package_rev_call> needed(const slot& s) const;
   void account(const slot& s, bool add);
   void recount(time now);
@@ -193,6 +200,7 @@ private:
   void wake(time now);
   void refer(group_node*& from, group_node* to);
   group_node* group_of(const object_key& repository);
+  void set_step(const std::vector<object_key>& repositories, bool in_step, time now);
   void drop_if_unused(group_node& g);
   void drop_if_unused(node& n);
   void show(const object_key& ns, slot& s, const package_rev_view& view);
@@ -220,5 +228,14 @@ private:
   time server_paused_{};
   std::optional<ec> server_said_;
 };
+
+template <class Change>
+void package_rev_machine::edit(node& n, time now, Change change) {
+  account(n.second, false);
+  change(n.second);
+  account(n.second, true);
+  schedule(n, now);
+  drop_if_unused(n);
+}
 
 } // namespace veranda::logic

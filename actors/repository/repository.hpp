@@ -3,6 +3,7 @@
 #include "actors/common/env.hpp"
 #include "actors/logic/repository_machine.hpp"
 #include "messages/actor_handles.hpp"
+#include "messages/package_revs.hpp"
 
 namespace veranda {
 
@@ -13,6 +14,7 @@ struct repository_deps {
   status_writer_actor status;
   supervisor_actor supervisor;
   finalizer_keeper_actor finalizers; ///< null: objects are not held
+  package_rev_keeper_actor package_revs; ///< hears of the first sync that succeeded; null: there are no PackageRev objects
   std::int64_t epoch = 1;
   std::chrono::milliseconds store_timeout{120'000};
   std::chrono::milliseconds claim_retry{2'000}; ///< and twice as long after each failure, up to
@@ -52,6 +54,7 @@ struct repository_state {
   apply_object applied; ///< what the supervisor said last
   std::optional<store::repository_claim> claim;
   std::optional<repository_spec> opened; ///< as stored in the cache
+  bool said_in_step = false; ///< a sync has succeeded in the life of this actor
   bool basis_holds = false; ///< the machine's basis is the one that the cache holds
   bool claiming = false;
   bool holding = false;    ///< the finalizer is being set

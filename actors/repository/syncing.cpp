@@ -37,6 +37,13 @@ logic::sync_outcome unchanged(const repository_state& st) {
   return outcome;
 }
 
+/// The rows are what git has, as was found in this process.
+void say_in_step(self_ptr self) {
+  auto& st = self->state;
+  if (st.deps.package_revs && !st.closing && !std::exchange(st.said_in_step, true))
+    self->send(st.deps.package_revs, msg::repository_in_step{st.key, st.uid});
+}
+
 /// True when this continuation belongs to a sync that is no longer the running one.
 bool superseded(const repository_state& st, const std::string& sync_id) { return !st.running || st.running->order.sync_id != sync_id; }
 
@@ -73,6 +80,7 @@ void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
         state.basis_holds = true;
         state.known_digest = state.running->listing_digest;
         state.known_spec = *state.running->spec;
+        say_in_step(self);
         finish(self, std::move(outcome));
       },
       [self, id = outcome.sync_id](caf::error& e) {
@@ -129,6 +137,7 @@ void on_listing(self_ptr self, const git::listing& listed) {
   if (!run.order.full && !run.order.recheck && st.basis_holds && run.basis.digest == st.machine->durable().basis.digest) {
     st.known_digest = listed.digest;
     st.known_spec = *run.spec;
+    say_in_step(self);
     finish(self, unchanged(st));
     return;
   }

@@ -51,6 +51,7 @@ void spawn_repository(self_ptr self, entry& e) {
   auto& st = self->state;
   auto deps = st.deps.repository;
   deps.supervisor = self;
+  deps.package_revs = st.deps.package_revs;
   const auto& meta = e.object->meta;
   e.handle = self->spawn<caf::monitored>(repository, std::move(deps), to_apply(self, e), take_restored(st, meta.uid));
   e.stopping = false;

@@ -2,6 +2,7 @@
 
 #include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
+#include "actors/supervisor/holdups.hpp"
 #include "actors/supervisor/lives.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -66,11 +67,20 @@ void ask_to_expel(supervisor_pointer self, const std::string& uid, supervisor_st
       try_again(self, uid, *there, self->state.deps.release_retry);
   };
   ask(self, self->state.deps.package_revs, self->state.deps.store_timeout, msg::expel_package_revs{r.key})
-    .then(then, [then](caf::error&) { then(false); });
+    .then(
+      [self, uid, then](bool gone) {
+        if (gone)
+          end_holdup(self, uid);
+        then(gone);
+      },
+      [self, uid, then](caf::error& e) {
+        say_holdup(self, uid, to_failure(e));
+        then(false);
+      });
 }
 
 void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_state::release& r) {
-  if (self->state.deps.package_revs && !r.objects_gone) {
+  if (self->state.deps.package_revs && r.marked && !r.objects_gone) { // those of one that lives on may be another daemon's now
     ask_to_expel(self, uid, r);
     return;
   }
@@ -123,6 +133,8 @@ void begin_release(supervisor_pointer self, const repository_object& object, std
   r.remote = std::move(remote);
   r.marked = meta.deleted.has_value();
   r.number = ++st.release_count;
+  r.status = object.status;
+  r.generation = meta.generation;
   show(st);
   if (st.restored)
     st.restored->erase(meta.uid); // its rows go here

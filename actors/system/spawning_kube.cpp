@@ -24,6 +24,8 @@ void real_system::spawn_keepers() {
   auto mirror = parts_.kube->package_rev_deps(env_);
   mirror.telemetry = telemetry_;
   mirror.open_cache = [this] { return store::open_package_mirror_reader(parts_.cache_file); };
+  if (settings_.leader_elect)
+    mirror.may_begin = [this] { return leads_.load(); };
   mirror.problem = [this](const std::string& why) { ready_.set_package_rev_problem(why); };
   ready_.set_package_rev_problem("their first list has not come yet");
   package_revs_ = system_->spawn<caf::detached>(package_rev_keeper, std::move(mirror));

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace veranda::kube {
 
@@ -57,7 +58,7 @@ json foreign_of(const logic::package_rev_order& order) { return json::parse(orde
 /// The part in the form of an object's metadata.
 json metadata_of(const package_rev_part& part, const json& foreign) {
   json out;
-  out["labels"][std::string{package_rev_repository_label}] = part.repository;
+  out["labels"][std::string{package_rev_repository_label}] = part.label;
   out["annotations"] = part.annotations;
   out["finalizers"] = array_or_empty(member(foreign, "finalizers"));
   out["finalizers"].push_back(package_rev_finalizer);
@@ -73,10 +74,24 @@ const resource_type& package_revs() {
   return type;
 }
 
+std::string package_rev_label(const std::string& repository) {
+  constexpr std::size_t longest = 63, digest_bytes = 8;
+  if (repository.size() <= longest)
+    return repository;
+  std::string digest;
+  const auto whole = sha256(repository);
+  for (const auto byte : std::span{whole}.first<digest_bytes>())
+    for (const auto digit : {byte >> 4, byte & 15})
+      digest += "0123456789abcdef"[digit];
+  return repository.substr(0, longest - 1 - digest.size()) + "-" + digest;
+}
+
+object_key package_rev_group(const object_key& repository) { return {repository.ns, package_rev_label(repository.name)}; }
+
 package_rev_part part_of(const store::owned_revision& revision, package_rev_owner owner) {
   const auto& r = revision.cached.revision;
   package_rev_part out;
-  out.repository = revision.cached.repository.name;
+  out.label = package_rev_label(revision.cached.repository.name);
   out.annotations = {{"veranda.dev/lifecycle", std::string{to_string(r.lifecycle)}},
                      {"veranda.dev/package", r.key.package_name()},
                      {"veranda.dev/ref", r.ref},
@@ -97,7 +112,16 @@ package_rev_part part_of(const store::owned_revision& revision, package_rev_owne
   return out;
 }
 
-logic::part_digest digest_of(const package_rev_part& part) { return digest_of(part.repository, true, part.annotations, json::array({json::parse(part.owner)})); }
+logic::part_digest digest_of(const package_rev_part& part) { return digest_of(part.label, true, part.annotations, json::array({json::parse(part.owner)})); }
+
+std::vector<std::string> foreign_finalizers(const std::string& foreign) {
+  std::vector<std::string> out;
+  const json all = json::parse(foreign, nullptr, false);
+  for (const auto& finalizer : array_or_empty(member(all, "finalizers")))
+    if (finalizer.is_string())
+      out.push_back(finalizer.get<std::string>());
+  return out;
+}
 
 logic::package_rev_view view_of(const api_object& object) {
   logic::package_rev_view out;
@@ -116,11 +140,13 @@ logic::package_rev_view view_of(const api_object& object) {
   json foreign = json::object();
   for (const auto& reference : array_or_empty(member(metadata, "ownerReferences")))
     (is_our_owner(reference, object.key.name) ? owners : foreign["ownerReferences"]).push_back(reference);
+  const bool owned = std::ranges::any_of(owners, [](const json& reference) { return text_member(reference, "kind") == repositories().kind; });
   for (const auto& finalizer : array_or_empty(member(metadata, "finalizers")))
     if (finalizer == package_rev_finalizer)
       out.held = true;
     else
       foreign["finalizers"].push_back(finalizer);
+  out.mine = owned || !annotations.empty();
   out.ended = out.terminating && !out.held && !foreign.contains("finalizers");
   out.digest = digest_of(out.repository, out.held, annotations, owners);
   if (!foreign.empty())
@@ -148,11 +174,7 @@ api_request patch_package_rev(const logic::package_rev_order& order, const packa
 }
 
 api_request release_package_rev(const logic::package_rev_order& order) {
-  std::vector<std::string> others;
-  for (const auto& finalizer : array_or_empty(member(foreign_of(order), "finalizers")))
-    if (finalizer.is_string())
-      others.push_back(finalizer.get<std::string>());
-  return finalizers_patch_request(package_revs(), order.key, {order.uid, order.resource_version}, others);
+  return finalizers_patch_request(package_revs(), order.key, {order.uid, order.resource_version}, foreign_finalizers(order.foreign));
 }
 
 api_request remove_package_rev(const logic::package_rev_order& order) { return delete_request(package_revs(), order.key, {order.uid, {}}); }

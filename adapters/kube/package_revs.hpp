@@ -7,6 +7,7 @@
 
 #include <map>
 #include <optional>
+#include <vector>
 
 namespace veranda::kube {
 
@@ -16,6 +17,11 @@ namespace veranda::kube {
 inline constexpr std::string_view package_rev_repository_label = "internal.porch.kpt.dev/repository";
 inline constexpr std::string_view package_rev_finalizer = "internal.porch.kpt.dev/packagerevision";
 
+/// What the label says of a repository: its name, or, where that is longer than a label may be (63), its beginning and a digest of all of it.
+[[nodiscard]] std::string package_rev_label(const std::string& repository);
+/// By what its objects are known to belong together: namespace and label.
+[[nodiscard]] object_key package_rev_group(const object_key& repository);
+
 /// Whose end is the end of a PackageRev object.
 enum class package_rev_owner : std::uint8_t {
   repository,       ///< the Repository object
@@ -24,7 +30,7 @@ enum class package_rev_owner : std::uint8_t {
 
 /// All that Veranda says of a package revision in its object. What others say there is kept.
 struct package_rev_part {
-  std::string repository;
+  std::string label; ///< of the repository
   std::map<std::string, std::string> annotations;
   std::string owner; ///< the owner reference, JSON
 };
@@ -33,6 +39,8 @@ struct package_rev_part {
 [[nodiscard]] package_rev_part part_of(const store::owned_revision& revision, package_rev_owner owner);
 [[nodiscard]] logic::part_digest digest_of(const package_rev_part& part);
 
+/// Names in what others have put into an object (`package_rev_view::foreign`): their finalizers.
+[[nodiscard]] std::vector<std::string> foreign_finalizers(const std::string& foreign);
 /// What matters of an object as the API server gave it.
 [[nodiscard]] logic::package_rev_view view_of(const api_object& object);
 

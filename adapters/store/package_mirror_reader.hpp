@@ -22,7 +22,6 @@ struct revision_change {
 
 /// A repository that has rows.
 struct cached_repository {
-  object_key key;
   std::string uid;
   bool synced = false; ///< a sync of it has succeeded: what is not cached of it is not there
   bool operator==(const cached_repository&) const = default;
@@ -39,10 +38,8 @@ public:
   /// What became of the names that the feed has after `position`, oldest first, at most `limit`, and the position reached. States that a later entry replaces are left
   /// out. `stale` when the feed does not reach back that far, or the position is from the future.
   virtual result<std::int64_t> changes_after(std::int64_t position, std::size_t limit, std::vector<revision_change>& out) = 0;
-  /// Every repository, by namespace and name.
-  virtual result<std::vector<cached_repository>> repositories() = 0;
-  /// Calls `f` with the name of each revision, and its repository, that has left the cache and not come back, as far as the feed reaches; maybe more than once.
-  virtual result<void> departed(const std::function<void(const object_key& name, const std::string& repository)>& f) = 0;
+  /// Nothing when it has no rows.
+  virtual result<std::optional<cached_repository>> repository(const object_key& key) = 0;
   /// True when another file has taken the place of the one that is read: open a new reader.
   [[nodiscard]] virtual bool outdated() const = 0;
 };

@@ -63,23 +63,12 @@ public:
     });
   }
 
-  result<std::vector<cached_repository>> repositories() override {
-    return guarded([&] {
-      query q{*db_, "SELECT ns, name, uid, last_success IS NOT NULL FROM repositories ORDER BY ns, name"};
-      std::vector<cached_repository> all;
-      while (q.step())
-        all.push_back({{q.text(0), q.text(1)}, q.text(2), q.integer(3) != 0});
-      return all;
-    });
-  }
-
-  result<void> departed(const std::function<void(const object_key&, const std::string&)>& f) override {
-    return guarded([&] {
-      query q{*db_, "SELECT r.ns, r.name, r.repository_name FROM revisions r WHERE r.event = ?1 AND NOT EXISTS "
-                    "(SELECT 1 FROM revisions c WHERE c.ns = r.ns AND c.name = r.name AND c.repository IS NOT NULL)"};
-      q.bind(static_cast<int>(feed_event::deleted));
-      while (q.step())
-        f({q.text(0), q.text(1)}, q.text(2));
+  result<std::optional<cached_repository>> repository(const object_key& key) override {
+    return guarded([&]() -> std::optional<cached_repository> {
+      query q{*db_, "SELECT uid, last_success IS NOT NULL FROM repositories WHERE ns = ?1 AND name = ?2"};
+      if (!q.bind(key.ns, key.name).step())
+        return std::nullopt;
+      return cached_repository{q.text(0), q.integer(1) != 0};
     });
   }
 

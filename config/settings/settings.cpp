@@ -271,8 +271,6 @@ private:
     if (!s.leader_elect && !failed("leader-elect"))
       for (const auto name : all)
         if (source_.contains(name)) problem(source_of(name), "must come together with leader-elect");
-    if (s.leader_elect && s.cache == cache_kind::cr)
-      problem(source_of("leader-elect"), "cannot be with --cache cr yet: a leader whose volume is behind would remove objects that another made");
     if (s.leader_elect && s.once) problem(source_of("leader-elect"), "has no meaning with once: a single pass waits for nobody");
     if (std::ranges::any_of(all, [this](std::string_view name) { return failed(name); })) return;
     const bool in_order = s.lease_duration > s.lease_renew_deadline && s.lease_renew_deadline * 5 > s.lease_retry_period * 6;

@@ -83,6 +83,7 @@ struct house : actor_fixture {
     deps.pool = pool;
     deps.mirrors = "/mirrors";
     deps.finalizers = finalizers;
+    deps.package_revs = package_revs;
     deps.consistency_interval = 10min;
     deps.canonical_url = [](const std::string& repo) -> result<std::string> {
       if (repo.find("..") != std::string::npos)
@@ -203,6 +204,7 @@ struct house : actor_fixture {
   http_actor http_actor_;
   bool holds = true; ///< repositories set finalizers
   finalizer_keeper_actor finalizers; ///< none: as without Kubernetes
+  package_rev_keeper_actor package_revs; ///< none: as without --cache cr
   secret_keeper_actor secret_keeper; ///< none: as without Kubernetes
   supervisor_actor boss;
 
@@ -224,6 +226,7 @@ protected:
     pool = listers = distant_listers = nullptr;
     http_actor_ = nullptr;
     finalizers = nullptr;
+    package_revs = nullptr;
     secret_keeper = nullptr;
     boss = nullptr;
   }

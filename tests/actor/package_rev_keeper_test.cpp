@@ -182,6 +182,84 @@ BOOST_AUTO_TEST_CASE(objects_of_a_repository_wait_for_its_first_sync) {
   BOOST_TEST(metadata(a_key)["annotations"]["note"] == "mine");
 }
 
+BOOST_AUTO_TEST_CASE(after_a_start_nothing_is_written_before_a_sync) {
+  add({rev("a"), rev("b")});
+  expect({a1, b1});
+  kill_keeper();
+  // Another process wrote what this cache does not know of.
+  server.put({"default", "repo.apps.z.v1"}, {{"labels", {{std::string{kube::package_rev_repository_label}, "repo"}}}, {"annotations", {{"note", "mine"}}}});
+  server.edit(b_key, {{"metadata", {{"annotations", {{"veranda.dev/lifecycle", "Draft"}}}}}});
+  take_asked();
+  const auto uids = std::exchange(synced_before, {});
+  start_keeper();
+  advance(1min);
+  BOOST_TEST(take_asked().empty());
+  BOOST_TEST(detail("strays") == "1");
+  tell(keeper, msg::repository_in_step{{"default", "repo"}, "another uid"}); // of whoever had the name before
+  advance(1min);
+  BOOST_TEST(take_asked().empty());
+  tell(keeper, msg::repository_in_step{{"default", "repo"}, uids.begin()->second});
+  expect({a1, b1});
+}
+
+BOOST_AUTO_TEST_CASE(objects_of_a_repository_that_another_daemon_follows_now_stay) {
+  add({rev("a"), rev("b")});
+  expect({a1, b1});
+  take_asked();
+  close(claim); // its object lives on
+  advance(1min);
+  BOOST_TEST(take_asked().empty());
+  BOOST_TEST(server.objects.size() == 2U);
+  kill_keeper();
+  start_keeper();
+  advance(1min);
+  BOOST_TEST(take_asked().empty());
+  BOOST_TEST(detail("strays") == "2");
+  server.remove(a_key); // as the garbage collector does in the end
+  advance(5s);
+  BOOST_TEST((take_asked() == names{"PATCH " + a1}));
+  BOOST_TEST(!server.objects.contains(a_key));
+}
+
+BOOST_AUTO_TEST_CASE(what_others_delete_of_others_is_not_ours_to_let_go_of) {
+  server.put(a_key, {{"labels", {{std::string{kube::package_rev_repository_label}, "stranger"}}}, {"finalizers", {kube::package_rev_finalizer}}});
+  advance(1s);
+  server.remove(a_key);
+  advance(1min);
+  BOOST_TEST(take_asked().empty());
+}
+
+BOOST_AUTO_TEST_CASE(one_who_stands_by_asks_nothing) {
+  kill_keeper();
+  may_begin = false;
+  const auto before = server.lists + server.watches;
+  start_keeper();
+  add({rev("a")});
+  advance(1min);
+  BOOST_TEST(server.lists + server.watches == before);
+  may_begin = true;
+  expect({a1});
+}
+
+BOOST_AUTO_TEST_CASE(a_name_that_is_too_long_for_a_label_gets_one_of_its_own) {
+  const std::string name(200, 'r');
+  BOOST_TEST(kube::package_rev_label(std::string(63, 'r')) == std::string(63, 'r'));
+  const auto label = kube::package_rev_label(name);
+  BOOST_TEST(label.size() == 63U);
+  BOOST_TEST(label != kube::package_rev_label(std::string(201, 'r')));
+  const auto other = claim_repository(name, "uid-long");
+  BOOST_REQUIRE(sync(other, delta({rev("a", 1, name), rev("b", 1, name)})).ok());
+  advance(5s);
+  BOOST_TEST(server.objects.size() == 2U);
+  for (const auto& [key, o] : server.objects) BOOST_TEST(o["metadata"]["labels"][std::string{kube::package_rev_repository_label}] == label);
+  close(other);
+  const auto expelled = ask<bool>(keeper, msg::expel_package_revs{{"default", name}});
+  advance(5s);
+  BOOST_REQUIRE(expelled->has_value());
+  BOOST_TEST(***expelled);
+  BOOST_TEST(server.objects.empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_feed_that_does_not_reach_back_is_no_harm) {
   add({rev("a"), rev("b")});
   expect({a1, b1});
@@ -308,6 +386,42 @@ BOOST_AUTO_TEST_CASE(a_repository_is_expelled_before_its_object_may_go) {
   const auto unknown = ask<bool>(keeper, msg::expel_package_revs{{"default", "never-heard-of"}});
   advance(1s);
   BOOST_TEST(unknown->has_value());
+}
+
+BOOST_AUTO_TEST_CASE(what_keeps_the_objects_of_a_repository_is_named) {
+  add({rev("a"), rev("b")});
+  expect({a1, b1});
+  server.edit(a_key, {{"metadata", {{"finalizers", {"example.org/hold", kube::package_rev_finalizer}}}}});
+  close(claim);
+  const auto told = ask<bool>(keeper, msg::expel_package_revs{{"default", "repo"}});
+  advance(9s);
+  BOOST_TEST(!told->has_value());
+  advance(2s);
+  BOOST_REQUIRE(told->has_value());
+  BOOST_REQUIRE(!(**told).ok());
+  BOOST_CHECK(((**told).error().code == ec::dependency_missing));
+  BOOST_TEST((**told).error().what == "1 of its PackageRev objects wait for finalizers of others, the first of them repo.apps.a.v1 for example.org/hold: whoever set them must take them off");
+  server.edit(a_key, {{"metadata", {{"finalizers", nullptr}}}});
+  const auto gone = ask<bool>(keeper, msg::expel_package_revs{{"default", "repo"}});
+  advance(1s);
+  BOOST_REQUIRE(gone->has_value());
+  BOOST_TEST(***gone);
+}
+
+BOOST_AUTO_TEST_CASE(objects_that_may_not_be_listed_are_said_to_hold_up_a_repository) {
+  kill_keeper();
+  server.before = [](const kube::api_request&) { return std::optional{result<kube::api_answer>{mirror::refusal(403, "Forbidden")}}; };
+  start_keeper();
+  const auto told = ask<bool>(keeper, msg::expel_package_revs{{"default", "repo"}});
+  advance(11s);
+  BOOST_REQUIRE(told->has_value());
+  BOOST_REQUIRE(!(**told).ok());
+  BOOST_TEST((**told).error().what.find("grant list and watch on packagerevs.config.porch.kpt.dev") != std::string::npos, (**told).error().what);
+  server.before = nullptr;
+  const auto gone = ask<bool>(keeper, msg::expel_package_revs{{"default", "repo"}});
+  advance(1min);
+  BOOST_REQUIRE(gone->has_value());
+  BOOST_TEST(***gone);
 }
 
 BOOST_AUTO_TEST_CASE(with_porchs_owner_the_owner_is_the_package_revision) {

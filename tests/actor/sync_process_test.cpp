@@ -118,6 +118,7 @@ BOOST_DATA_TEST_CASE(a_repository_that_is_closed_leaves_nothing, both, mirrored)
   BOOST_REQUIRE(p.sync(other, delta({rev("a", 1, "other")})).ok());
   p.expect({a1, b1, "other.apps.a.v1"});
   p.close(p.claim);
+  p.expel(p.claim);
   p.expect({"other.apps.a.v1"});
 }
 
@@ -129,11 +130,13 @@ BOOST_DATA_TEST_CASE(a_repository_that_is_closed_in_a_crash_leaves_nothing, both
       p.expect({a1, b1});
       p.server.serve = requests;
       p.close(p.claim);
+      p.expel(p.claim);
       p.advance(1s);
       p.kill_keeper();
       p.server.serve = ~0U;
       if (mirrored)
         p.start_keeper();
+      p.expel(p.claim);
       p.expect({});
     }
 }

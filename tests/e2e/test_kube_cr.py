@@ -186,6 +186,85 @@ class Life(Mirrored):
             self.assertIn(said, done.stderr)
 
 
+class Ends(Mirrored):
+    """Whose objects stay, and what keeps them."""
+
+    def annotated(self, name):
+        """The uid of an object that a user has written to."""
+        self.cluster.kubectl("annotate", "packagerev", name, "note=mine", "-n", self.namespace)
+        self.cluster.kubectl("label", "packagerev", name, "team=blue", "-n", self.namespace)
+        return self.objects()[name]["metadata"]["uid"]
+
+    def check_kept(self, name, uid):
+        meta = self.objects()[name]["metadata"]
+        self.assertEqual((meta["uid"], meta["annotations"]["note"], meta["labels"]["team"]), (uid, "mine", "blue"))
+
+    def test_a_replica_whose_volume_is_behind_undoes_nothing(self):
+        config = {}
+        data = self.data
+
+        def lead(name):
+            proxy = FaultProxy.before(self.cluster)
+            self.addCleanup(proxy.close)
+            config[name] = self.cluster.kubeconfig(server=proxy.url, namespace=self.namespace)
+            daemon = KubeDaemon(config[name], data.parent / name, "--namespace", self.namespace, "--leader-elect", "--cache=cr", "--health-check-frequency", "1s", "--repo-sync-frequency", "1h")
+            self.addCleanup(daemon.kill)
+            wait_for(lambda: daemon.metrics()["veranda_leader"] == 1, "leadership", LONG)
+            return daemon, proxy
+
+        first, _ = lead("a")
+        self.cluster.apply(self.manifest())
+        self.wait_objects(["r.one.v1", "r.one.main"])
+        self.assertEqual(first.stop(), 0)
+        second, _ = lead("b")
+        self.git.publish("one", 2)
+        self.wait_objects(["r.one.v1", "r.one.v2", "r.one.main"])
+        uid = self.annotated("r.one.v2")
+        self.assertEqual(second.stop(), 0)
+        self.git.publish("one", 3)
+        again, proxy = lead("a")
+        self.wait_objects(["r.one.v1", "r.one.v2", "r.one.v3", "r.one.main"])
+        wait_for(lambda: again.metrics()['veranda_package_revs{state="pending"}'] == 0, "all written", LONG)
+        self.check_kept("r.one.v2", uid)
+        changed = [r for r in proxy.requests() if "/packagerevs" in r.path and r.method != "GET"]
+        self.assertEqual([r for r in changed if r.method == "DELETE"], [])
+        self.assertEqual(len([r for r in changed if r.method == "POST"]), 1, changed)  # v3, and nothing of the past
+        self.assertEqual(again.stop(), 0)
+
+    def test_one_that_moves_to_another_daemon_keeps_its_objects(self):
+        manifest = self.manifest()
+        manifest["metadata"].setdefault("labels", {})["shard"] = "one"
+        daemon = self.start("--selector", "shard=one")
+        self.cluster.apply(manifest)
+        self.wait_objects(["r.one.v1", "r.one.main"])
+        uid = self.annotated("r.one.v1")
+        self.assertEqual(daemon.stop(), 0)
+        self.cluster.patch(f"{self.repositories}/r", {"metadata": {"labels": {"shard": "two"}}})
+        daemon = self.start("--selector", "shard=one")  # and finds rows of one that it does not follow
+        wait_for(lambda: self.current() == set(), "the end of the rows", LONG)
+        wait_for(lambda: not self.get()["metadata"].get("finalizers"), "the Repository to be let go of", LONG)
+        self.check_kept("r.one.v1", uid)
+        # Nobody follows it any more: once the garbage collector deletes the object, it is let go of.
+        self.cluster.expect("DELETE", f"{self.repositories}/r")
+        self.cluster.expect("DELETE", f"{self.revs}/r.one.v1")
+        self.wait_objects(["r.one.main"])
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_what_keeps_a_deleted_repository_is_said(self):
+        daemon = self.start()
+        self.cluster.apply(self.manifest())
+        self.wait_objects(["r.one.v1", "r.one.main"])
+        self.cluster.patch(f"{self.revs}/r.one.v1", {"metadata": {"finalizers": ["example.org/hold", FINALIZER]}})
+        self.cluster.expect("DELETE", f"{self.repositories}/r")
+        said = "1 of its PackageRev objects wait for finalizers of others, the first of them r.one.v1 for example.org/hold"
+        wait_for(lambda: said in self.get()["status"]["conditions"][0]["message"], "the condition to name it", LONG)
+        self.assertEqual(daemon.log().count(said), 1, daemon.log()[-3000:])
+        self.cluster.patch(f"{self.revs}/r.one.v1", {"metadata": {"finalizers": None}})
+        wait_for(lambda: self.cluster.request("GET", f"{self.repositories}/r")[0] == 404, "the end of the Repository", LONG)
+        self.assertEqual(self.objects(), {})
+        self.assertEqual(daemon.stop(), 0)
+
+
 class Rights(Mirrored):
     """The component of the installation, its role, and clusters that lack something."""
 

@@ -32,8 +32,12 @@ struct mirrored_cache : actor_fixture {
     deps.policy.max_in_flight = 4;
     deps.following.page_limit = 3;
     deps.rest = 100ms;
+    deps.slice = 100ms;
+    deps.may_begin = [this] { return may_begin; };
     deps.problem = [this](const std::string& why) { problems.push_back(why); };
     keeper = spawn(package_rev_keeper, std::move(deps));
+    for (const auto& [key, uid] : synced_before) // each is synced at once after a start
+      tell(keeper, msg::repository_in_step{key, uid});
   }
   /// As by kill -9: requests that are not carried out never are.
   void kill_keeper() {
@@ -81,10 +85,21 @@ struct mirrored_cache : actor_fixture {
     auto asked = ask<store::apply_result>(writer, std::move(m));
     settle();
     BOOST_REQUIRE(asked->has_value());
+    if (synced && (**asked).ok() && synced_before.insert_or_assign(by.key, by.uid).second && keeper)
+      tell(keeper, msg::repository_in_step{by.key, by.uid});
     return **asked;
   }
   store::apply_result synced(package_delta d) { return value(sync(claim, std::move(d))); }
-  void close(const store::repository_claim& by) { BOOST_TEST(get<bool>(writer, msg::close_rows{by})); }
+  void close(const store::repository_claim& by) {
+    BOOST_TEST(get<bool>(writer, msg::close_rows{by}));
+    synced_before.erase(by.key);
+  }
+
+  /// As when its object is being deleted; whoever asks does so until it is done.
+  void expel(const store::repository_claim& by) {
+    if (keeper)
+      (void)ask<bool>(keeper, msg::expel_package_revs{by.key});
+  }
 
   using contents = std::map<std::string, std::string>; ///< name to what matters
   /// `repository uid, lifecycle, tree`, as the rows have it.
@@ -145,6 +160,8 @@ struct mirrored_cache : actor_fixture {
   package_rev_keeper_actor keeper;
   store::repository_claim claim;
   std::vector<std::string> problems;
+  std::map<object_key, std::string> synced_before; ///< uid; by a sync that succeeded
+  bool may_begin = true;
 
 private:
   bool mirrored_;

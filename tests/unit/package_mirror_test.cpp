@@ -3,8 +3,6 @@
 #include "adapters/store/package_mirror_reader.hpp"
 #include "tests/support/store_fixture.hpp"
 
-#include <set>
-
 using namespace veranda;
 using namespace veranda::store;
 using namespace veranda::test;
@@ -20,14 +18,6 @@ struct mirror : cache_fixture {
     std::string text;
     for (const auto& c : all)
       text += (text.empty() ? "" : " ") + std::string{c.now ? "+" : "-"} + c.name.name.substr(10, 1) + (c.now && c.now->repository_uid != "uid-1" ? "?" : "");
-    return text;
-  }
-  std::string departed() {
-    std::set<std::string> names;
-    value(copy->departed([&](const object_key& key, const std::string& repository) { names.insert(key.ns + "/" + key.name + " of " + repository); }));
-    std::string text;
-    for (const auto& n : names)
-      text += (text.empty() ? "" : ", ") + n;
     return text;
   }
 };
@@ -73,28 +63,20 @@ BOOST_AUTO_TEST_CASE(a_position_that_the_feed_does_not_have_is_stale) {
   BOOST_TEST(code(copy->changes_after(start + 1, 10, all)) == "stale");
 }
 
-BOOST_AUTO_TEST_CASE(what_left_is_told_until_it_comes_back) {
-  put_files(1, 1);
-  apply(delta({revision_of("repo", "a", 1), revision_of("repo", "b", 1), revision_of("repo", "c", 1)}));
-  BOOST_TEST(departed() == "");
-  apply(delta({}, {}, {"repo.apps.a.v1", "repo.apps.b.v1"}));
-  apply(delta({revision_of("repo", "b", 1)}));
-  BOOST_TEST(departed() == "default/repo.apps.a.v1 of repo");
-  value(cache->close(claim));
-  BOOST_TEST(departed() == "default/repo.apps.a.v1 of repo, default/repo.apps.b.v1 of repo, default/repo.apps.c.v1 of repo");
-  BOOST_TEST(value(copy->repositories()).empty());
-}
-
 BOOST_AUTO_TEST_CASE(a_repository_is_synced_once_a_sync_has_succeeded) {
-  BOOST_CHECK((value(copy->repositories()) == std::vector<cached_repository>{{claim.key, "uid-1", false}}));
+  const auto seen = [this] { return value(copy->repository(claim.key)); };
+  BOOST_CHECK((seen() == cached_repository{"uid-1", false}));
+  BOOST_TEST(!value(copy->repository({claim.key.ns, "another"})));
   durable_state failed;
   failed.last_error = "no connection";
   value(cache->put_state(claim, failed));
-  BOOST_TEST(!value(copy->repositories())[0].synced);
+  BOOST_TEST(!seen()->synced);
   durable_state state;
   state.last_success = now;
   apply(delta({}), state);
-  BOOST_TEST(value(copy->repositories())[0].synced);
+  BOOST_TEST(seen()->synced);
+  value(cache->close(claim));
+  BOOST_TEST(!seen());
 }
 
 BOOST_AUTO_TEST_CASE(a_file_that_was_replaced_is_outdated) {

@@ -18,7 +18,7 @@ part_digest digest_of(char c) {
 object_key key(const std::string& name) { return {"ns", name}; }
 
 /// An object as we would have written it for content `c`.
-package_rev_view ours(char c, const std::string& version = "10", const std::string& uid = "u1") { return {uid, version, "repo", digest_of(c), false, true, false, {}}; }
+package_rev_view ours(char c, const std::string& version = "10", const std::string& uid = "u1") { return {uid, version, "repo", digest_of(c), false, true, true, false, {}}; }
 package_rev_view terminating(package_rev_view v) {
   v.terminating = true;
   return v;
@@ -32,7 +32,9 @@ package_rev_view released(package_rev_view v, const std::string& version) {
 failure fails(ec code) { return {code, "no", {}, {}, {}}; }
 
 struct machine : package_rev_machine {
-  explicit machine(package_rev_policy policy = {}) : package_rev_machine(policy) { set_repositories({{key("repo"), true}, {key("other"), true}}, now); }
+  explicit machine(package_rev_policy policy = {}, bool synced = true) : package_rev_machine(policy) {
+    if (synced) enter_step({key("repo"), key("other")}, now);
+  }
   /// Both sides are known, and hold what was told before.
   void ready() {
     begin_revisions();
@@ -200,52 +202,129 @@ BOOST_AUTO_TEST_CASE(what_others_edit_is_put_right_and_slower_when_they_do_not_s
 }
 
 BOOST_AUTO_TEST_CASE(objects_without_a_revision_go_only_where_the_cache_knows_that_there_is_none) {
-  machine m;
+  machine m{{}, false};
   auto stranger = ours('1');
   stranger.repository = "stranger";
   auto fresh = ours('1');
   fresh.repository = "fresh";
-  m.set_repositories({{key("repo"), true}, {key("fresh"), false}}, m.now);
+  m.enter_step({key("repo")}, m.now);
   m.seen(key("of-stranger"), stranger, m.now);
   m.seen(key("of-fresh"), fresh, m.now);
   m.seen(key("of-repo"), ours('1'), m.now);
   m.ready();
   BOOST_TEST(m.asked() == "release of-repo");
+  BOOST_TEST(m.last.absent);
+  BOOST_CHECK((m.last.repository == key("repo")));
   BOOST_TEST(m.count().strays == 2U);
-  m.set_repositories({{key("repo"), true}, {key("fresh"), true}}, m.now);
+  m.enter_step({key("fresh")}, m.now);
   BOOST_TEST(m.asked() == "release of-fresh");
-  m.seen(key("of-stranger"), terminating(stranger), m.now);
-  BOOST_TEST(m.asked() == "");
+  BOOST_TEST(m.count().strays == 1U);
+  m.leave_step({key("repo"), key("fresh")}, m.now);
+  m.answered(key("of-repo"), released(ours('1'), "11"), m.now);
+  BOOST_TEST(m.asked() == ""); // nothing follows from the cache any more
+  BOOST_TEST(m.count().strays == 3U);
 }
 
-BOOST_AUTO_TEST_CASE(what_is_known_to_have_left_goes_though_its_repository_is_gone) {
-  machine m;
-  m.seen(key("a"), ours('1'), m.now);
-  m.seen(key("b"), ours('1'), m.now);
-  m.set_repositories({}, m.now);
+BOOST_AUTO_TEST_CASE(nothing_of_a_repository_is_written_before_a_sync_of_it_has_succeeded) {
+  machine m{{}, false};
+  m.seen(key("behind"), ours('2'), m.now);
+  m.seen(key("unknown"), ours('1'), m.now);
+  m.seen(key("as-it-is"), ours('1'), m.now);
   m.ready();
+  for (const auto* name : {"behind", "gone", "as-it-is"}) m.wanted(name, '1');
   BOOST_TEST(m.asked() == "");
-  m.departed(key("a"), "repo", m.now);
-  m.departed(key("b"), "another", m.now);
-  m.departed(key("c"), "repo", m.now);
-  BOOST_TEST(m.asked() == "release a");
-  BOOST_TEST(m.size() == 2U);
+  BOOST_TEST(m.count().pending == 0U);
+  m.unwant(key("as-it-is"), m.now); // rows that leave say nothing, either
+  BOOST_TEST(m.asked() == "");
+  // The sync: what the rows had was the past.
+  m.wanted("behind", '2');
+  m.wanted("unknown", '1');
+  m.wanted("as-it-is", '1');
+  m.unwant(key("gone"), m.now);
+  m.enter_step({key("repo")}, m.now);
+  BOOST_TEST(m.asked() == "");
+  BOOST_CHECK((m.count() == package_rev_machine::counts{3, 3, 0, 0, 0}));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_being_deleted_is_let_go_of_when_it_is_ours) {
+  struct row {
+    const char* what;
+    bool mine, held, in_step, wanted;
+    const char* asked;
+  };
+  const row rows[] = {
+    {"the garbage collector's, of a repository that is unknown", true, true, false, false, "release a"},
+    {"another program's", false, true, false, false, ""},
+    {"another program's, with the label of a repository in step", false, true, true, false, "release a"},
+    {"somebody else's finalizer is left", true, false, false, false, ""},
+    {"of a revision that is there, before its first sync", true, true, false, true, "release a"},
+    {"of a revision that is there", true, true, true, true, "release a"},
+  };
+  for (const auto& r : rows)
+    BOOST_TEST_CONTEXT(r.what) {
+      machine m{{}, r.in_step};
+      auto view = terminating(ours('1'));
+      view.mine = r.mine;
+      view.held = r.held;
+      m.seen(key("a"), view, m.now);
+      m.ready();
+      if (r.wanted) m.wanted("a", '1');
+      BOOST_TEST(m.asked() == r.asked);
+      BOOST_TEST(!m.last.absent); // whatever the cache has
+    }
+}
+
+BOOST_AUTO_TEST_CASE(one_that_lost_its_label_while_it_ends_is_nobodys) {
+  machine m;
+  m.seen(key("a"), ours('x'), m.now);
+  m.ready();
+  m.wanted("a", '1');
+  BOOST_TEST(m.asked() == "patch a");
+  m.unwant(key("a"), m.now);
+  auto unlabelled = terminating(ours('x', "11"));
+  unlabelled.repository.clear();
+  m.answered(key("a"), unlabelled, m.now);
+  BOOST_TEST(m.asked() == "");
 }
 
 BOOST_AUTO_TEST_CASE(a_repository_is_expelled_when_its_last_object_is_gone) {
   machine m;
   m.seen(key("a"), ours('1'), m.now);
-  m.set_repositories({}, m.now);
   BOOST_TEST(m.take_expelled(key("unheard-of")));
   m.expel(key("repo"), m.now);
   BOOST_TEST(!m.take_expelled(key("repo"))); // who knows what is there
   m.ready();
   BOOST_TEST(m.asked() == "release a");
+  BOOST_TEST(!m.last.absent);
   m.answered(key("a"), released(ours('1'), "11"), m.now);
   BOOST_TEST(m.asked() == "remove a");
   BOOST_TEST(!m.take_expelled(key("repo")));
   m.ended(key("a"), m.now);
   BOOST_TEST(m.take_expelled(key("repo")));
+}
+
+BOOST_AUTO_TEST_CASE(what_keeps_objects_of_an_expelled_repository_is_named) {
+  machine m{{}, false};
+  auto kept = terminating(released(ours('1'), "12"));
+  kept.foreign = "theirs";
+  m.seen(key("a"), kept, m.now);
+  m.seen(key("b"), ours('1', "10", "u2"), m.now);
+  m.ready();
+  m.expel(key("repo"), m.now);
+  BOOST_TEST(m.asked() == "release b");
+  auto why = m.obstacle_of(key("repo"));
+  BOOST_TEST(why.held == 1U);
+  BOOST_CHECK((why.example == key("a")));
+  BOOST_TEST(why.foreign == "theirs");
+  BOOST_TEST(!why.refused);
+  m.failed(key("b"), fails(ec::auth_rejected), m.now, 0.5);
+  why = m.obstacle_of(key("repo"));
+  BOOST_REQUIRE(why.refused);
+  BOOST_CHECK((why.refused->code == ec::auth_rejected));
+  BOOST_TEST(m.asked_when_due() == "release b");
+  m.answered(key("b"), terminating(released(ours('1', "10", "u2"), "13")), m.now);
+  BOOST_TEST(!m.obstacle_of(key("repo")).refused); // it healed
+  BOOST_TEST(m.obstacle_of(key("other")).held == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(one_that_exists_is_read_and_adopted) {

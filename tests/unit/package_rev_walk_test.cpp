@@ -3,6 +3,7 @@
 #include "actors/logic/package_rev_machine.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <random>
@@ -17,19 +18,22 @@ namespace {
 using time_point = package_rev_machine::time;
 using rng_t = std::mt19937_64;
 
-part_digest digest_of(int n) {
+part_digest digest_of(int n, int owner) {
   part_digest d{};
   d[0] = static_cast<std::uint8_t>(n);
   d[1] = static_cast<std::uint8_t>(n >> 8);
+  d[2] = static_cast<std::uint8_t>(owner);
+  d[3] = static_cast<std::uint8_t>(owner >> 8);
   return d;
 }
 
-/// What is in an object: `said` stands for our annotations and owner; `others` are finalizers of somebody else.
+/// What is in an object: `said` stands for our annotations; `others` are finalizers of somebody else.
 struct object {
   std::string uid;
   std::int64_t version = 0;
   std::string repository;
   int said = 0;
+  int owner = 0; ///< the Repository object; 0: none
   bool ours = false;
   bool others = false;
   bool terminating = false;
@@ -37,10 +41,10 @@ struct object {
   bool mine = false; ///< was written by the machine
   [[nodiscard]] package_rev_view view() const {
     const int all = said * 4 + (ours ? 1 : 0) + (repository.empty() ? 2 : 0);
-    return {uid, std::to_string(version), repository, digest_of(all), terminating, ours, terminating && !ours && !others, others ? "others" : ""};
+    return {uid, std::to_string(version), repository, digest_of(all, owner), terminating, ours, mine, terminating && !ours && !others, others ? "others" : ""};
   }
 };
-int wanted_digest(int content) { return content * 4 + 1; }
+part_digest wanted_digest(int content, int owner) { return digest_of(content * 4 + 1, owner); }
 
 /// An API server: what is there, and the history that a watch for objects with the label sees.
 struct server {
@@ -91,11 +95,13 @@ struct server {
 const std::vector<std::string> repositories{"red", "blue", "green"};
 constexpr const char* foreign_repository = "elsewhere";
 
-/// The machine between a cache and a server, with everything in between arriving late, twice, or not at all.
+/// The machine between a cache and a server, with everything in between arriving late, twice, or not at all. The cache is on a volume that may be behind git and behind
+/// the server, as another process wrote there meanwhile; syncs bring it up to git. A Repository object may be deleted, and then the garbage collector deletes what it
+/// owns; or it lives on elsewhere, with objects that are none of our business.
 class world {
 public:
   explicit world(std::uint64_t seed) : rng_(seed) {
-    server_.create("foreign", {"", 0, foreign_repository, 1, true, false, false, 7, false});
+    server_.create("foreign", {"", 0, foreign_repository, 1, 0, true, false, false, 7, false});
     start_machine();
   }
 
@@ -110,16 +116,16 @@ private:
   struct revision {
     std::string repository;
     int content = 0;
+    int owner = 0; ///< as the row has it
   };
   struct entry {
     std::string name;
-    std::string repository;
     bool deleted = false;
   };
   struct request {
     package_rev_order order;
     int content = 0;
-    bool unknown = false; ///< the answer is lost
+    int owner = 0;
   };
   struct reply {
     object_key key;
@@ -133,8 +139,8 @@ private:
   void step() {
     now_ += std::chrono::milliseconds{roll(3'000)};
     switch (roll(14)) {
-      case 0:
-      case 1: change_cache(); break;
+      case 0: change_git(); break;
+      case 1: sync(repositories[roll(3)]); break;
       case 2: meddle(); break;
       case 3:
       case 4:
@@ -150,69 +156,102 @@ private:
     }
   }
 
-  // -- the cache
-  void change_cache() {
+  // -- git and the cache
+  static std::string home_of(const std::string& name) { return repositories[std::hash<std::string>{}(name) % repositories.size()]; }
+
+  void change_git() {
     const auto name = some_name();
-    const auto at = revisions_.find(name);
-    if (at == revisions_.end()) {
-      const auto repository = repositories[std::hash<std::string>{}(name) % repositories.size()];
-      synced_[repository] = true;
-      revisions_[name] = {repository, 1 + static_cast<int>(roll(1'000))};
-      feed_.push_back({name, repository, false});
-    } else if (roll(3) == 0) {
-      feed_.push_back({name, at->second.repository, true});
-      revisions_.erase(at);
-    } else if (roll(6) == 0) { // the whole repository
-      const auto repository = at->second.repository;
-      std::erase_if(revisions_, [&](const auto& r) {
-        if (r.second.repository == repository)
-          feed_.push_back({r.first, repository, true});
-        return r.second.repository == repository;
-      });
-      synced_.erase(repository);
-    } else {
-      at->second.content = 1 + static_cast<int>(roll(1'000));
-      feed_.push_back({name, at->second.repository, false});
+    const auto repository = home_of(name);
+    if (!owners_.contains(repository)) {
+      owners_[repository] = ++made_;
+      std::erase_if(moved_, [&](const auto& n) { return home_of(n) == repository; });
+    } else if (roll(8) == 0) {
+      leave(repository, roll(2) == 0);
+      return;
     }
+    if (git_.contains(name) && roll(3) == 0) {
+      git_.erase(name);
+      precious_.erase(name);
+    } else {
+      git_[name] = 1 + static_cast<int>(roll(1'000));
+    }
+    if (roll(3) > 0) sync(repository);
   }
-  void tell_repositories() {
-    std::vector<package_rev_machine::known_repository> known;
-    for (const auto& [name, synced] : synced_)
-      known.push_back({key(name), synced});
-    machine_->set_repositories(known, now_);
+  /// A sync that succeeds: the rows are what git has.
+  void sync(const std::string& repository) {
+    if (!owners_.contains(repository)) return;
+    const auto owner = owners_.at(repository);
+    for (const auto& [name, content] : git_) {
+      if (home_of(name) != repository) continue;
+      const auto at = revisions_.find(name);
+      if (at != revisions_.end() && at->second.content == content && at->second.owner == owner) continue;
+      revisions_[name] = {repository, content, owner};
+      feed_.push_back({name, false});
+    }
+    std::erase_if(revisions_, [&](const auto& r) {
+      const bool gone = r.second.repository == repository && !git_.contains(r.first);
+      if (gone) feed_.push_back({r.first, true});
+      return gone;
+    });
+    rows_of_[repository] = owner;
+    synced_[repository] = owner;
+    untold_.insert(repository);
+  }
+  /// Its rows go: the Repository object is deleted, or another daemon's.
+  void leave(const std::string& repository, bool deleted) {
+    std::erase_if(revisions_, [&](const auto& r) {
+      if (r.second.repository == repository) feed_.push_back({r.first, true});
+      return r.second.repository == repository;
+    });
+    std::erase_if(git_, [&](const auto& g) { return home_of(g.first) == repository; });
+    std::erase_if(precious_, [&](const auto& p) { return home_of(p.first) == repository; });
+    rows_of_.erase(repository);
+    const auto owner = owners_.extract(repository).mapped();
+    if (deleted) {
+      dead_.insert(owner);
+      return;
+    }
+    for (const auto& [name, o] : server_.objects) // but for those that are being written just now
+      if (o.repository == repository && home_of(name) == repository && !o.terminating && !dead_.contains(o.owner) && std::none_of(requests_.begin(), requests_.end(), [&](const auto& r) { return r.order.key.name == name; }))
+        moved_.insert(name);
+  }
+  /// As the feed asks of the cache.
+  bool holds(const std::string& repository) const {
+    const auto row = rows_of_.find(repository);
+    const auto synced = synced_.find(repository);
+    return row != rows_of_.end() && synced != synced_.end() && row->second == synced->second;
   }
   void load() {
-    tell_repositories();
+    std::vector<object_key> all;
+    for (const auto& [repository, owner] : synced_) {
+      all.push_back(key(repository));
+      untold_.insert(repository);
+    }
+    machine_->leave_step(all, now_);
     machine_->begin_revisions();
-    for (const auto& [name, r] : revisions_)
-      machine_->want(key(name), r.repository, digest_of(wanted_digest(r.content)), now_);
+    for (const auto& [name, r] : revisions_) machine_->want(key(name), r.repository, wanted_digest(r.content, r.owner), now_);
     machine_->end_revisions(now_);
     fed_ = feed_.size();
-    departed_told_ = false;
   }
   void read_feed() {
     if (!loaded_ || roll(30) == 0) // or the feed does not reach back
       load();
     loaded_ = true;
-    if (fed_ > 3 && roll(10) == 0)
-      fed_ -= roll(3); // twice
+    if (fed_ > 3 && roll(10) == 0) fed_ -= roll(3); // twice
     for (; fed_ < feed_.size(); ++fed_) {
       const auto& e = feed_[fed_];
       const auto at = revisions_.find(e.name);
       if (e.deleted) {
         machine_->unwant(key(e.name), now_);
       } else if (at != revisions_.end() && last_of(e.name) == fed_) { // else a later entry tells
-        machine_->want(key(e.name), at->second.repository, digest_of(wanted_digest(at->second.content)), now_);
+        machine_->want(key(e.name), at->second.repository, wanted_digest(at->second.content, at->second.owner), now_);
       }
     }
-    if (!machine_->ready() || machine_->count().strays == 0)
-      return;
-    tell_repositories();
-    if (std::exchange(departed_told_, true))
-      return;
-    for (const auto& e : feed_)
-      if (e.deleted && !revisions_.contains(e.name))
-        machine_->departed(key(e.name), e.repository, now_);
+    rows_told_ = revisions_;
+    for (const auto& repository : std::exchange(untold_, {})) {
+      if (holds(repository)) machine_->enter_step({key(repository)}, now_);
+      else synced_.erase(repository);
+    }
   }
   std::size_t last_of(const std::string& name) const {
     std::size_t last = 0;
@@ -227,12 +266,15 @@ private:
     const auto at = server_.objects.find(name);
     if (at == server_.objects.end()) {
       if (roll(3) == 0)
-        server_.create(name, {"", 0, roll(2) == 0 ? "" : repositories[roll(3)], 9'999, roll(2) == 0, false, false, 5, false});
+        server_.create(name, {"", 0, roll(2) == 0 ? "" : repositories[roll(3)], 9'999, 0, roll(2) == 0, false, false, 5, false});
       return;
     }
     auto o = at->second;
     switch (roll(6)) {
-      case 0: return server_.remove(name);
+      case 0:
+        moved_.erase(name);
+        precious_.erase(name);
+        return server_.remove(name);
       case 1: o.said = 8'888; break;
       case 2: o.others = !o.others && !o.terminating; break; // none may be added at the end
       case 3: o.ours = false; break;
@@ -288,7 +330,15 @@ private:
   // -- requests
   void ask() {
     for (auto& order : machine_->start(now_)) {
-      request r{std::move(order), 0, false};
+      const auto& repository = order.repository.name;
+      if (order.absent && !holds(repository)) { // the cache has lost it
+        synced_.erase(repository);
+        machine_->leave_step({order.repository}, now_);
+        machine_->failed(order.key, {ec::cancelled, "", {}, {}, {}}, now_, 0.5);
+        continue;
+      }
+      if (order.absent) BOOST_REQUIRE(!rows_told_.contains(order.key.name));
+      request r{std::move(order), 0, 0};
       if (r.order.call == package_rev_call::create || r.order.call == package_rev_call::patch) {
         const auto at = revisions_.find(r.order.key.name);
         if (at == revisions_.end()) {
@@ -296,11 +346,12 @@ private:
           continue;
         }
         r.content = at->second.content;
+        r.owner = at->second.owner;
+        BOOST_REQUIRE(synced_.contains(at->second.repository)); // in this process
       }
       requests_.push_back(std::move(r));
     }
   }
-  std::string repository_of(const std::string& name) const { return revisions_.contains(name) ? revisions_.at(name).repository : repositories[std::hash<std::string>{}(name) % repositories.size()]; }
 
   /// The server carries out one request, or the connection breaks before or after that.
   void serve_one(bool broken) {
@@ -328,7 +379,7 @@ private:
     if (o.call == package_rev_call::create) {
       if (at != server_.objects.end())
         return [this, o] { machine_->exists(o.key, now_); };
-      server_.create(name, {"", 0, repository_of(name), r.content, true, false, false, 0, true});
+      server_.create(name, {"", 0, home_of(name), r.content, r.owner, true, false, false, 0, true});
       return answered(server_.objects.at(name));
     }
     if (at == server_.objects.end())
@@ -350,7 +401,8 @@ private:
       BOOST_REQUIRE(!now.terminating);
       now.said = r.content;
       now.mine = true;
-      now.repository = repository_of(name);
+      now.owner = r.owner;
+      now.repository = home_of(name);
     }
     const bool ends = now.terminating && !now.others;
     server_.set(name, now);
@@ -374,7 +426,8 @@ private:
     switch (roll(6)) {
       case 0: start_machine(); break; // killed; what was sent may still arrive
       case 1: list(); break;          // the position was too old
-      case 2: std::erase_if(replies_, [this](const auto& r) {
+      case 2: collect_garbage(); break;
+      case 3: std::erase_if(replies_, [this](const auto& r) {
           machine_->failed(r.key, {ec::unreachable, "", {}, {}, {}}, now_, 0.1);
           return true;
         });
@@ -382,10 +435,47 @@ private:
       default: break;
     }
   }
+  void collect_garbage() {
+    for (const auto& [name, o] : std::map<std::string, object>{server_.objects})
+      if (dead_.contains(o.owner)) server_.remove(name);
+  }
+  /// A replica with a volume of its own was the leader for a while: git went on, and so did the objects. Users have written there.
+  void another_leads() {
+    for (int n = 0; n < 4; ++n)
+      if (const auto name = some_name(); owners_.contains(home_of(name))) {
+        if (git_.contains(name) && roll(2) == 0) git_.erase(name);
+        else git_[name] = 1 + static_cast<int>(roll(1'000));
+      }
+    for (const auto& [name, o] : std::map<std::string, object>{server_.objects})
+      if (owners_.contains(o.repository) && !git_.contains(name) && !o.others) {
+        auto last = o;
+        last.terminating = true;
+        last.ours = false;
+        server_.set(name, last);
+      }
+    precious_.clear();
+    for (const auto& [name, content] : git_) {
+      const auto at = server_.objects.find(name);
+      if (at != server_.objects.end() && at->second.terminating) continue;
+      object o{"", 0, home_of(name), content, owners_.at(home_of(name)), true, false, false, 3, true};
+      if (at == server_.objects.end()) {
+        server_.create(name, o);
+      } else {
+        o.uid = at->second.uid;
+        o.others = at->second.others;
+        server_.set(name, o);
+      }
+      precious_[name] = server_.objects.at(name).uid;
+    }
+  }
   void start_machine() {
     for (const auto& r : requests_)
       if (roll(2) == 0)
         carry_out(r);
+    synced_.clear();
+    untold_.clear();
+    rows_told_.clear();
+    if (roll(2) == 0) another_leads();
     requests_.clear();
     replies_.clear();
     package_rev_policy policy;
@@ -403,6 +493,8 @@ private:
         server_.set(name, o);
       }
     const auto before = server_.writes;
+    for (const auto& [repository, owner] : std::map<std::string, int>{owners_}) sync(repository);
+    collect_garbage();
     for (int round = 0; round < 3'000; ++round) {
       while (watched_ < server_.history.size() || !listed_)
         see_one();
@@ -425,32 +517,40 @@ private:
     }
   }
   void check() {
-    std::size_t present = 0;
-    for (const auto& [name, r] : revisions_) {
+    for (const auto& [name, content] : git_) {
       const auto at = server_.objects.find(name);
       BOOST_REQUIRE_MESSAGE(at != server_.objects.end(), name + " is missing");
-      BOOST_TEST((at->second.view().digest == digest_of(wanted_digest(r.content))), name + " is wrong");
-      BOOST_TEST(at->second.repository == r.repository);
+      BOOST_TEST((at->second.view().digest == wanted_digest(content, owners_.at(home_of(name)))), name + " is wrong");
+      BOOST_TEST(at->second.repository == home_of(name));
       BOOST_TEST(!at->second.terminating);
-      ++present;
     }
+    for (const auto& [name, uid] : precious_)
+      BOOST_TEST(server_.objects.at(name).uid == uid, name + " was lost with what users had added");
+    for (const auto& name : moved_)
+      BOOST_TEST(server_.objects.contains(name), name + " was another daemon's");
     for (const auto& [name, o] : server_.objects) {
-      const bool managed = synced_.contains(o.repository);
-      if (!revisions_.contains(name))
-        BOOST_TEST(!managed, name + " should have gone");
-      if (!o.repository.empty() && !revisions_.contains(name) && name != "foreign")
-        BOOST_TEST(!o.mine, name + " was left behind"); // what others made for a repository that is not there stays
+      if (!git_.contains(name)) BOOST_TEST(!owners_.contains(o.repository), name + " should have gone");
+      if (!o.repository.empty() && o.mine) BOOST_TEST(!o.terminating, name + " was not let go of");
     }
     BOOST_TEST(server_.objects.at("foreign").note == 7);
     BOOST_TEST(!server_.writes.contains("foreign"));
-    BOOST_TEST(machine_->count().desired == present);
+    BOOST_TEST(machine_->count().desired == git_.size());
   }
 
   rng_t rng_;
   time_point now_{1h};
   server server_;
-  std::map<std::string, revision> revisions_;
-  std::map<std::string, bool> synced_;
+  std::map<std::string, int> git_;    ///< content by name, of the repositories that are followed
+  std::map<std::string, int> owners_; ///< their Repository objects
+  int made_ = 0;
+  std::set<int> dead_;                       ///< Repository objects that were deleted
+  std::set<std::string> moved_;              ///< objects of repositories that live on elsewhere
+  std::map<std::string, std::string> precious_; ///< uid by name, of objects that a volume may be behind of
+  std::map<std::string, revision> revisions_; ///< the rows
+  std::map<std::string, int> rows_of_;        ///< repositories that have rows, and whose
+  std::map<std::string, revision> rows_told_;
+  std::map<std::string, int> synced_; ///< in this process
+  std::set<std::string> untold_;      ///< of those
   std::vector<entry> feed_;
   std::size_t fed_ = 0;
   std::unique_ptr<package_rev_machine> machine_;
@@ -458,7 +558,6 @@ private:
   std::size_t watched_ = 0;
   bool listed_ = false;
   bool loaded_ = false;
-  bool departed_told_ = false;
   std::vector<request> requests_;
   std::vector<reply> replies_;
 };

@@ -271,9 +271,7 @@ BOOST_AUTO_TEST_CASE(the_custom_resource_cache_needs_an_api_server) {
   BOOST_TEST(only_problem({"--cache=cr"}) == "flag --cache: \"cr\": must come together with kubernetes: it keeps PackageRev objects in an API server");
   BOOST_TEST(only_problem({"--kubernetes", "--porch-owner-refs"}) == "flag --porch-owner-refs: must come together with --cache cr");
   BOOST_TEST(only_problem({"--kubernetes", "--package-rev-writes=4"}) == "flag --package-rev-writes: must come together with --cache cr");
-  BOOST_TEST(only_problem({"--kubernetes", "--cache=cr", "--leader-elect"}) ==
-             "flag --leader-elect: cannot be with --cache cr yet: a leader whose volume is behind would remove objects that another made");
-  const auto s = valid({"--kubernetes", "--cache=cr", "--porch-owner-refs", "--package-rev-writes=4"});
+  const auto s = valid({"--kubernetes", "--cache=cr", "--leader-elect", "--porch-owner-refs", "--package-rev-writes=4"});
   BOOST_TEST((s.cache == cache_kind::cr));
   BOOST_TEST(s.porch_owner_refs);
   BOOST_TEST(s.package_rev_writes == 4U);
