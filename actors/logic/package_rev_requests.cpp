@@ -245,7 +245,7 @@ bool package_rev_machine::failed(const object_key& key, const failure& why, time
     if (why.code == ec::conflict) {
       s.read_first = s.there;
       if (s.failures > 2) retry_later(s, now, draw);
-    } else if (kind == error_class::retry || why.code == ec::throttled || why.code == ec::overloaded) {
+    } else if (kind == error_class::retry || why.code == ec::throttled || why.code == ec::overloaded || why.code == ec::unsupported) { // a login page: no object's fault
       news = pause_server(s, why, now, draw);
     } else if (why.code == ec::auth_rejected || why.code == ec::not_found || why.code == ec::dependency_missing) {
       news = pause_repository(*landed.of, why, now, draw);

@@ -409,6 +409,19 @@ BOOST_AUTO_TEST_CASE(a_server_that_does_not_serve_is_tried_by_one_request_at_a_t
   BOOST_TEST(m.asked().size() == std::string{"create b, create c"}.size());
 }
 
+BOOST_AUTO_TEST_CASE(a_login_page_in_front_of_the_server_is_one_outage) {
+  machine m;
+  m.ready();
+  m.wanted("a", '1');
+  m.wanted("b", '1', "other");
+  m.asked();
+  BOOST_TEST(m.failed(key("a"), fails(ec::unsupported), m.now, 0.0));
+  BOOST_TEST(!m.failed(key("b"), fails(ec::unsupported), m.now, 0.0));
+  BOOST_TEST(m.asked() == "");
+  BOOST_TEST(m.asked_when_due().size() == std::string{"create a"}.size());
+  BOOST_CHECK(m.waited < 30s);
+}
+
 BOOST_AUTO_TEST_CASE(a_server_that_asks_for_time_gets_it) {
   machine m;
   m.ready();
