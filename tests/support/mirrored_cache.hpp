@@ -85,7 +85,7 @@ struct mirrored_cache : actor_fixture {
     auto asked = ask<store::apply_result>(writer, std::move(m));
     settle();
     BOOST_REQUIRE(asked->has_value());
-    if (synced && (**asked).ok() && synced_before.insert_or_assign(by.key, by.uid).second && keeper)
+    if (synced && (**asked).ok() && std::exchange(synced_before[by.key], by.uid) != by.uid && keeper)
       tell(keeper, msg::repository_in_step{by.key, by.uid});
     return **asked;
   }
