@@ -210,7 +210,7 @@ def parse():
     parser.add_argument("--flag", action="append", default=[], metavar="FLAG", help="a further flag of the daemon")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and data")
     arguments = parser.parse_args()
-    arguments.warm_up = min(90.0, max(20.0, arguments.seconds / 6))
+    arguments.warm_up = max(20.0, arguments.seconds / 4)  # caches of bounded size fill: the pages of SQLite, what was told in events
     arguments.peace = 25.0
     arguments.restarts = max(1, round(arguments.seconds / 200))
     return arguments
