@@ -29,4 +29,12 @@ void drive(Self self, Show shown) {
     self->send(self, msg::continue_transfers{});
 }
 
+/// For the destructor of such a state, which has `alive`: nobody hears of calls that are under way, and nothing they hold keeps the actor.
+template <class State>
+void drop_calls(State& state) {
+  state.alive.reset();
+  if (state.deps.client)
+    state.deps.client->abandon();
+}
+
 } // namespace veranda

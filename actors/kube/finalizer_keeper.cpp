@@ -162,6 +162,8 @@ void show(kube_finalizers_state& st) {
 
 } // namespace
 
+kube_finalizers_state::~kube_finalizers_state() { drop_calls(*this); }
+
 kube_finalizers_actor::behavior_type kube_finalizers(self_ptr self, kube_finalizers_deps deps) {
   install_default_handlers(self, kube_finalizers_state::name);
   auto& st = self->state;

@@ -35,6 +35,7 @@ struct kube_finalizers_state {
   std::map<std::string, std::string> said; ///< by namespace: the code of the failure that was logged last
   bool driving = false;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true); ///< for callbacks, which may come with the client's end
+  ~kube_finalizers_state();
 };
 
 /// Sets and takes away the finalizer on objects of an API server: the whole list is written, under uid and version, so that those of others stay. Setting tries with what was

@@ -154,6 +154,8 @@ void prepare(kube_writer_state& st, kube_writer_deps deps) {
 
 } // namespace
 
+kube_writer_state::~kube_writer_state() { drop_calls(*this); }
+
 kube_writer_actor::behavior_type kube_writer(self_ptr self, kube_writer_deps deps) {
   install_default_handlers(self, kube_writer_state::name);
   prepare(self->state, std::move(deps));

@@ -34,6 +34,7 @@ struct kube_writer_state {
   bool driving = false;
   std::uint64_t sleep_epoch = 0;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true); ///< for callbacks, which may come with the client's end
+  ~kube_writer_state();
 };
 
 /// Writes statuses of Repository objects to the API server, and events about their transitions. Only `update_status` is spoken: a merge patch on `/status` that holds

@@ -1,5 +1,7 @@
 #include "actors/kube/lease_keeper.hpp"
 
+#include "actors/kube/driving.hpp"
+
 #include "actors/common/guard.hpp"
 #include "adapters/kube/lease_requests.hpp"
 
@@ -177,6 +179,8 @@ void prepare(lease_keeper_state& st, lease_keeper_deps deps) {
 }
 
 } // namespace
+
+lease_keeper_state::~lease_keeper_state() { drop_calls(*this); }
 
 std::string explain_lease_problem(const failure& problem, const object_key& lease) {
   auto text = describe(problem);

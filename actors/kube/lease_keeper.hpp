@@ -53,6 +53,7 @@ struct lease_keeper_state {
   std::uint64_t turn = 0;     ///< of what the machine asked for: later answers to earlier turns do not count
   std::uint64_t reads = 0, writes = 0;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+  ~lease_keeper_state();
 };
 
 /// Stands for election by a Lease of the API server, and leads by it: owns the machine (`logic::elector`), does what it asks for, and keeps the permit. Told to end

@@ -1,6 +1,7 @@
 #include "actors/kube/package_rev_keeper.hpp"
 
 #include "actors/common/guard.hpp"
+#include "actors/kube/driving.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -337,7 +338,7 @@ void prepare(package_rev_keeper_state& st, package_rev_keeper_deps deps) {
 } // namespace
 
 package_rev_keeper_state::~package_rev_keeper_state() {
-  alive.reset(); // no callback sees what is going away
+  drop_calls(*this);
   followers.clear();
 }
 

@@ -242,7 +242,7 @@ void on_recheck(self_ptr self) {
 } // namespace
 
 kube_secrets_state::~kube_secrets_state() {
-  alive.reset(); // no callback sees what is going away
+  drop_calls(*this);
   watch.reset();
 }
 

@@ -65,16 +65,21 @@ public:
   curl_api_client& operator=(const curl_api_client&) = delete;
   ~curl_api_client() override {
     self_.reset();
-    const failure ended{ec::shutting_down, "the program ends", {}, {}, {}};
-    for (auto& [easy, call] : running_) {
-      curl_multi_remove_handle(multi_.get(), easy);
-      answer(std::move(call), ended);
-    }
-    for (auto& call : waiting_) answer(std::move(call), ended);
     for (auto& watch : watches_) {
       if (begun_.contains(watch.get())) curl_multi_remove_handle(multi_.get(), watch->handle());
-      if (watch->running()) watch->end(ended);
+      if (watch->running()) watch->end(ended_);
     }
+    abandon();
+  }
+
+  void abandon() override {
+    for (auto& [easy, call] : running_) {
+      curl_multi_remove_handle(multi_.get(), easy);
+      answer(std::move(call), ended_);
+    }
+    running_.clear();
+    for (auto& call : waiting_) answer(std::move(call), ended_);
+    waiting_.clear();
     call_back();
   }
 
@@ -338,6 +343,7 @@ private:
   exchange_setup setup_;
   token_bucket bucket_;
   std::unique_ptr<CURLM, decltype(&curl_multi_cleanup)> multi_; ///< goes after all that use it
+  const failure ended_{ec::shutting_down, "the program ends", {}, {}, {}};
   std::deque<call_ptr> waiting_;
   std::unordered_map<CURL*, call_ptr> running_;
   std::deque<std::pair<callback, result<api_answer>>> finished_;

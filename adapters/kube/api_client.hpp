@@ -72,11 +72,13 @@ public:
   using callback = std::function<void(result<api_answer>)>;
   virtual ~api_client() = default;
 
-  /// Starts a call; `done` is called from `run_for`, exactly once, also on cancel and destruction. A failure means that there was no whole answer; error answers
+  /// Starts a call; `done` is called from `run_for`, exactly once, also on cancel; from `abandon` or destruction otherwise. A failure means that there was no whole answer; error answers
   /// are answers (see `body_of`, `explain`).
   virtual call_id start(api_request request, callback done) = 0;
   /// `done` hears `cancelled` in the next `run_for`. Unknown and finished ones are ignored.
   virtual void cancel(call_id id) = 0;
+  /// Ends all calls with `shutting_down` and calls back, as destruction does: for an owner that ends before the client, and that callbacks may keep. Watches go on.
+  virtual void abandon() = 0;
   /// Begins a watch of objects of `kind` (see `watch_request`; `lifetime` as given there).
   virtual std::unique_ptr<api_watch> watch(api_request request, const resource_type& type, std::chrono::seconds lifetime) = 0;
   /// Drives transfers for at most `slice`; returns early when `wake` is called, a watch has something new, or a call was answered.

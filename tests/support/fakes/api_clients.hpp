@@ -24,6 +24,10 @@ public:
       if (w.id == id)
         w.cancelled = true;
   }
+  void abandon() override {
+    for (auto& one : std::exchange(waiting_, {}))
+      one.done(failure{ec::shutting_down, "the program ends", {}, {}, {}});
+  }
   std::unique_ptr<kube::api_watch> watch(kube::api_request request, const kube::resource_type&, std::chrono::seconds) override { return watches ? watches(request) : nullptr; }
   void run_for(std::chrono::milliseconds) override {
     if (hold)

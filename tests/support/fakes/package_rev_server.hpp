@@ -237,6 +237,10 @@ private:
     void cancel(call_id id) override {
       std::erase_if(waiting_, [id](const auto& w) { return w.id == id; });
     }
+    void abandon() override {
+      for (auto& one : std::exchange(waiting_, {}))
+        one.done(failure{ec::shutting_down, "the program ends", {}, {}, {}});
+    }
     std::unique_ptr<kube::api_watch> watch(kube::api_request r, const kube::resource_type&, std::chrono::seconds) override { return std::make_unique<stream>(server_, r); }
     void run_for(std::chrono::milliseconds) override {
       for (auto& one : std::exchange(waiting_, {})) {
