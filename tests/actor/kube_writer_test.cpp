@@ -343,3 +343,14 @@ BOOST_AUTO_TEST_CASE(the_queue_is_bounded_and_the_newest_stay) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+// The client lives longer: what a call holds would keep the writer, and with it its thread, which the end of the actor system waits for.
+BOOST_FIXTURE_TEST_CASE(a_call_under_way_ends_with_the_writer, writer) {
+  client->hold = true;
+  const auto asked = start("a", ready("True", "Ready"));
+  settle();
+  BOOST_TEST(client->held() > 0U);
+  caf::anon_send_exit(subject, caf::exit_reason::user_shutdown);
+  settle();
+  BOOST_TEST(client->held() == 0U);
+}

@@ -57,6 +57,9 @@ public:
     return std::exchange(asked, {});
   }
 
+  /// Calls that nobody has answered.
+  [[nodiscard]] std::size_t held() const { return waiting_.size(); }
+
   server answers;
   std::function<std::unique_ptr<kube::api_watch>(const kube::api_request&)> watches; ///< none: nothing is watched
   bool hold = false;
