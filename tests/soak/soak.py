@@ -26,6 +26,9 @@ from usage import MIB, Sampler, actors, calm, slope  # noqa: E402
 from world import World  # noqa: E402
 
 
+CONNECTIONS = 64  # that the daemon keeps to git hosts (--max-connections): none of them before and all of them after is no leak
+
+
 class Table:
     """What was found and what it must be; a row that is not as it must be makes the soak fail. `facts` are told, and judged by nobody."""
 
@@ -155,7 +158,7 @@ class Soak:
         rise = slope(samples) * 60
         allowed = max(12 * MIB, before.resident * 0.15)
         for what, one, two, slack in (("threads", before.threads, after.threads, 2), ("file descriptors without sockets", before.files, after.files, 8),
-                                      ("sockets", before.sockets, after.sockets, 24)):
+                                      ("sockets", before.sockets, after.sockets, CONNECTIONS)):
             table.add(what, f"{one} -> {two}", f"<= +{slack}", two <= one + slack)
         table.add("resident memory in peace", f"{before.resident / MIB:.1f} -> {after.resident / MIB:.1f} MiB", f"<= +{allowed / MIB:.1f} MiB", after.resident <= before.resident + allowed)
         table.add("resident memory in the storm", f"{min(s.resident for s in samples) / MIB:.1f} to {max(s.resident for s in samples) / MIB:.1f} MiB, {rise / MIB:+.2f} MiB a minute",
