@@ -4,11 +4,10 @@ import sqlite3
 import time
 import urllib.parse
 
-from harness.daemon import KubeDaemon
-from harness.fault_proxy import FaultProxy
 from harness.git import Repository, package
-from harness.kube import CONFIG_API, CRDS, Cluster
+from harness.kube import CONFIG_API
 from harness.wait import wait_for
+from on_cluster import OnCluster
 
 OF_ONE = 250  # revisions of one repository
 WINDOW = 60   # seconds over which steady figures are taken
@@ -27,15 +26,12 @@ def call_of(request):
     return "WATCH" if request.watch else "LIST" if request.path.endswith("/packagerevs") else "GET"
 
 
-class Mirror:
+class Mirror(OnCluster):
     """One number of objects: a cluster of its own, a daemon that makes them, goes on steadily, and starts again."""
 
     def __init__(self, bench, count):
-        self.folder, self.count = bench.fresh("mirror"), 0
-        self.cluster = Cluster(self.folder / "cluster")
-        self.proxy = FaultProxy.before(self.cluster)
-        for name in ("repositories.yaml", "packagerevs.yaml"):
-            self.cluster.install_crd(CRDS / name)
+        super().__init__(bench.fresh("mirror"), "repositories.yaml", "packagerevs.yaml")
+        self.count = 0
         self.cluster.expect("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         self.repositories = -(-count // OF_ONE)
         for number in range(self.repositories):
@@ -44,7 +40,6 @@ class Mirror:
             self.cluster.expect("POST", f"{CONFIG_API}/namespaces/{NAMESPACE}/repositories",
                                 {"apiVersion": "config.porch.kpt.dev/v1alpha1", "kind": "Repository", "metadata": {"name": f"r{number}", "namespace": NAMESPACE},
                                  "spec": {"type": "git", "git": {"repo": url, "branch": "main"}}})
-        self.config = self.cluster.kubeconfig(server=self.proxy.url)
 
     @staticmethod
     def publish(path, revisions):
@@ -55,17 +50,8 @@ class Mirror:
             git.tag(f"app/v{number}")
         return max(1, revisions)
 
-    def close(self):
-        self.proxy.close()
-        self.cluster.close()
-
     def start(self):
-        self.proxy.forget()
-        self.begin = time.perf_counter()
-        return KubeDaemon(self.config, self.folder / "data", "--cache=cr", "--repo-sync-frequency=1h", "--health-check-frequency=60s")
-
-    def since(self):
-        return time.perf_counter() - self.begin
+        return self.launch("--cache=cr", "--repo-sync-frequency=1h")
 
     def objects(self):
         """All objects, by name, read in pages."""

@@ -4,11 +4,10 @@ import re
 import shutil
 import time
 
-from harness.daemon import KubeDaemon
-from harness.fault_proxy import FaultProxy
 from harness.git import Repository
-from harness.kube import CONFIG_API, CRDS, Cluster
+from harness.kube import CONFIG_API
 from harness.wait import wait_for
+from on_cluster import OnCluster
 
 REMOTES = 100
 READY = 'veranda_repositories_by_condition{ready="true"}'
@@ -37,29 +36,20 @@ def kind_of(request):
     return f"{request.method} {'status' if request.path.endswith('/status') else 'events' if '/events' in request.path else 'other'}"
 
 
-class Scale:
+class Scale(OnCluster):
     """One size: a cluster of its own, a daemon that starts cold, goes on steadily, and starts again."""
 
     def __init__(self, bench, remotes, count):
-        self.count, self.folder = count, bench.fresh("scale")
+        super().__init__(bench.fresh("scale"), "repositories.yaml")
+        self.count = count
         self.frequency = max(120, count // 8)  # seconds between syncs of one object, and of the window over which steady figures are taken: one sync of each
-        self.cluster = Cluster(self.folder / "cluster")
-        self.proxy = FaultProxy.before(self.cluster)
-        self.cluster.install_crd(CRDS / "repositories.yaml")
         for number in range(-(-count // REMOTES)):
             self.cluster.expect("POST", "/api/v1/namespaces", {"metadata": {"name": f"n{number}"}})
         objects = [remotes.manifest(n) for n in range(count)]
         self.cluster.expect_all("POST", [(f"{CONFIG_API}/namespaces/{o['metadata']['namespace']}/repositories", o) for o in objects])
-        self.config = self.cluster.kubeconfig(server=self.proxy.url)
-
-    def close(self):
-        self.proxy.close()
-        self.cluster.close()
 
     def start(self):
-        self.proxy.forget()
-        self.begin = time.perf_counter()
-        return KubeDaemon(self.config, self.folder / "data", f"--repo-sync-frequency={self.frequency}s", "--health-check-frequency=60s", "--metrics-max-repositories=0")
+        return self.launch(f"--repo-sync-frequency={self.frequency}s", "--metrics-max-repositories=0")
 
     def ready(self):
         """Objects that the API server shows as ready."""
@@ -84,9 +74,9 @@ class Scale:
         daemon = self.start()
         try:
             wait_for(lambda: daemon.metrics().get(READY) == self.count, f"{self.count} that are ready in the daemon", 900, 0.25)
-            inside = time.perf_counter() - self.begin
+            inside = self.since()
             wait_for(lambda: self.ready() == self.count, f"{self.count} that are ready at the API server", 900, 1)
-            outside, cold = time.perf_counter() - self.begin, self.asked()
+            outside, cold = self.since(), self.asked()
             return daemon, inside, outside, cold
         except BaseException:
             daemon.kill()
@@ -128,7 +118,7 @@ def scale(bench, sizes, resident, cpu, expect):
             daemon.stop()
             daemon = one.start()
             wait_for(lambda: syncs(daemon) >= count, "a sync of each", 900, 0.25)
-            again = time.perf_counter() - one.begin
+            again = one.since()
             one.quiet()
             warm = one.asked()
             base = base or (count, memory)
