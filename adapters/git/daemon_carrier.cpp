@@ -90,7 +90,7 @@ private:
 class daemon_carrier final : public exchange_carrier {
 public:
   daemon_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel)
-      : auth_(remote.auth), url_(url), limits_(limits), cancel_(cancel), label_{url.label(), false} {}
+      : exchange_carrier(remote, url, limits, cancel, false) {}
 
   result<void> carry(exchange& talk) override {
     if (!limits_.allow_git_protocol)
@@ -104,19 +104,12 @@ public:
     auto done = watch.outcome(connection.carry(talk, watch));
     return done ? done : result<void>{at_remote(std::move(done).error(), label_)};
   }
-  [[nodiscard]] const remote_label& label() const noexcept override { return label_; }
 
 private:
   [[nodiscard]] std::string service_request() const {
     const std::string nul(1, '\0');
     return "git-upload-pack " + url_.remote_path() + nul + "host=" + url_.label() + nul + nul + "version=2" + nul;
   }
-
-  const credentials& auth_;
-  git_url url_;
-  const transport_limits& limits_;
-  const cancel_token& cancel_;
-  remote_label label_;
 };
 
 } // namespace

@@ -13,7 +13,7 @@ constexpr std::size_t max_log_bytes = 8U << 10U;
 class ssh_carrier final : public exchange_carrier {
 public:
   ssh_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel)
-      : auth_(remote.auth), url_(url), limits_(limits), cancel_(cancel), label_{url.label(), true} {}
+      : exchange_carrier(remote, url, limits, cancel, true) {}
 
   result<void> carry(exchange& talk) override {
     if (auto why = obstacle()) return at_remote(*std::move(why), label_);
@@ -29,7 +29,6 @@ public:
     }
     return done;
   }
-  [[nodiscard]] const remote_label& label() const noexcept override { return label_; }
 
 private:
   /// What the client takes from files and gives to one. None of them is on a disk.
@@ -75,12 +74,6 @@ private:
     if (ended->exit_code != 0) return from_remote_exit(ended->exit_code, ended->errors, label_);
     return at_remote(watch.outcome({}).error(), label_);
   }
-
-  const credentials& auth_;
-  git_url url_;
-  const transport_limits& limits_;
-  const cancel_token& cancel_;
-  remote_label label_;
 };
 
 } // namespace

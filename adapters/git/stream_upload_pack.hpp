@@ -12,7 +12,18 @@ public:
   virtual ~exchange_carrier() = default;
   /// Carries it to its end: success means that it is complete.
   virtual result<void> carry(exchange& talk) = 0;
-  [[nodiscard]] virtual const remote_label& label() const noexcept = 0;
+  [[nodiscard]] const remote_label& label() const noexcept { return label_; }
+
+protected:
+  /// The arguments but `url` must outlive it. `authenticated`: with it the remote knows who asks.
+  exchange_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel, bool authenticated)
+      : auth_(remote.auth), url_(url), limits_(limits), cancel_(cancel), label_{url.label(), authenticated} {}
+
+  const credentials& auth_;
+  const git_url url_;
+  const transport_limits& limits_;
+  const cancel_token& cancel_;
+  const remote_label label_;
 };
 
 /// The OpenSSH client as a child process. The arguments must outlive it.
