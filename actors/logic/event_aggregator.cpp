@@ -10,10 +10,10 @@ namespace {
 
 constexpr std::string_view combined = "(combined from similar events): ";
 
-std::string joined(std::initializer_list<std::string_view> parts) {
-  std::string out;
-  for (const auto part : parts) out.append(part).append(1, '\0');
-  return out;
+std::size_t digest_of(std::initializer_list<std::string_view> parts) {
+  std::string joined;
+  for (const auto part : parts) joined.append(part).append(1, '\0');
+  return std::hash<std::string>{}(joined);
 }
 
 /// `<object>.<nanoseconds in hex>`, as kubectl knows them.
@@ -26,17 +26,17 @@ std::string event_name(const std::string& object, wall_time now) {
 
 } // namespace
 
-bool event_aggregator::combines(const std::string& group, const std::string& message, wall_time now) {
+bool event_aggregator::combines(digest group, const std::string& message, wall_time now) {
   auto& s = similar_.of(group);
   if (s.last && now - *s.last > policy_.similar_within) s.messages.clear();
   s.last = now;
-  s.messages.insert(message);
+  s.messages.insert(digest_of({message}));
   if (s.messages.size() < policy_.max_similar) return false;
   s.messages.erase(s.messages.begin());
   return true;
 }
 
-bool event_aggregator::allowed(const std::string& object, wall_time now) {
+bool event_aggregator::allowed(digest object, wall_time now) {
   auto& a = allowances_.of(object);
   if (!a.since)
     a.tokens = policy_.burst;
@@ -49,17 +49,15 @@ bool event_aggregator::allowed(const std::string& object, wall_time now) {
 }
 
 std::optional<event_record> event_aggregator::take(const happening& h, wall_time now) {
-  const auto object = joined({h.key.ns, h.key.name, h.uid});
-  const auto group = object + joined({h.warning ? "w" : "n", h.reason});
+  const auto object = digest_of({h.key.ns, h.key.name, h.uid});
+  const std::string_view type = h.warning ? "w" : "n";
   event_record out{{}, h, now, now, 1};
+  const auto group = digest_of({h.key.ns, h.key.name, h.uid, type, h.reason});
   const bool many = combines(group, h.message, now);
   if (many) out.what.message.insert(0, combined);
-  auto& before = said_.of(many ? group : group + h.message); // a group ends in a NUL, which no message holds
-  if (before.count++ == 0) {
-    before.name = event_name(h.key.name, now);
-    before.first = now;
-  }
-  out.name = before.name;
+  auto& before = said_.of(many ? group : digest_of({h.key.ns, h.key.name, h.uid, type, h.reason, h.message}));
+  if (before.count++ == 0) before.first = now;
+  out.name = event_name(h.key.name, before.first);
   out.first = before.first;
   out.count = before.count;
   if (!allowed(object, now)) return std::nullopt;

@@ -38,7 +38,7 @@ struct event_policy {
 };
 
 /// Keeps events few, by the rules of client-go: what is said again raises a count, many different messages of one reason become one, and no object gets more than a
-/// burst and one in a while. Pure.
+/// burst and one in a while. Of what was said it keeps digests. Pure.
 class event_aggregator {
 public:
   explicit event_aggregator(const event_policy& policy = {}) : policy_(policy) {}
@@ -46,12 +46,13 @@ public:
   [[nodiscard]] std::optional<event_record> take(const happening& h, wall_time now);
 
 private:
+  using digest = std::size_t; ///< stands for an object, a reason of it, or a message
   /// A map that forgets what was not used for longest.
   template <class Value>
   class memory {
   public:
     explicit memory(const event_policy& policy) : policy_(policy) {}
-    Value& of(const std::string& key) {
+    Value& of(digest key) {
       if (const auto at = index_.find(key); at != index_.end()) {
         order_.splice(order_.begin(), order_, at->second);
         return order_.front().second;
@@ -67,16 +68,15 @@ private:
 
   private:
     const event_policy& policy_;
-    std::list<std::pair<std::string, Value>> order_;
-    std::unordered_map<std::string, typename std::list<std::pair<std::string, Value>>::iterator> index_;
+    std::list<std::pair<digest, Value>> order_;
+    std::unordered_map<digest, typename std::list<std::pair<digest, Value>>::iterator> index_;
   };
   struct similar {
-    std::set<std::string> messages;
+    std::set<digest> messages;
     std::optional<wall_time> last;
   };
   struct said {
-    std::string name;
-    wall_time first;
+    wall_time first; ///< names the event
     std::uint32_t count = 0;
   };
   struct allowance {
@@ -84,8 +84,8 @@ private:
     std::optional<wall_time> since;
   };
 
-  [[nodiscard]] bool combines(const std::string& group, const std::string& message, wall_time now);
-  [[nodiscard]] bool allowed(const std::string& object, wall_time now);
+  [[nodiscard]] bool combines(digest group, const std::string& message, wall_time now);
+  [[nodiscard]] bool allowed(digest object, wall_time now);
 
   const event_policy policy_;
   memory<similar> similar_{policy_};
