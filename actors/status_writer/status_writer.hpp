@@ -17,7 +17,7 @@ struct status_writer_deps {
   std::string resource;
   std::function<void()> wake; ///< called after each request to `objects`; may be empty
   std::size_t max_in_flight = 32;
-  std::chrono::milliseconds write_timeout{10'000};
+  std::chrono::milliseconds write_timeout{std::chrono::minutes{10}}; ///< `objects` has deadlines of its own, for each request: a second write while it works on the first helps nobody
   std::chrono::milliseconds retry_initial{200};
   std::chrono::milliseconds retry_max{30'000};
 };
