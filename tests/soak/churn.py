@@ -136,9 +136,11 @@ class Objects(Activity):
             return 200
         text = str(self.random.randrange(10**6))
         mine = {"type": "Audited", "status": "True", "reason": "Checked", "message": text, "lastTransitionTime": "2026-03-10T10:00:00Z"}
+        uid = found["metadata"]["uid"]
+        before = self.foreign.pop(uid, None)  # a write whose answer is lost may have been made
         status = self.patch(key, {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "status": {"conditions": [*conditions, mine]}}, "/status")
-        if status == 200:
-            self.foreign[found["metadata"]["uid"]] = text
+        if said := text if status == 200 else before:
+            self.foreign[uid] = said
         return status
 
 
@@ -216,6 +218,24 @@ class Hosts(Activity):
 
     def connections_cut(self):
         self.world.remotes.moody.cut()
+
+
+class Machine(Activity):
+    """What befalls the machine that the daemon runs on."""
+
+    def __init__(self, world, pause):
+        super().__init__(world, "machine", pause)
+
+    def one(self):
+        kind = self.random.choice(("disk full", "clock ahead", "clock behind"))
+        machine = self.world.machine
+        if kind == "disk full":
+            machine.say(full=True)
+        else:
+            machine.say(ahead=self.random.uniform(60, 7200) * (1 if kind == "clock ahead" else -1))
+        self.ended.wait(self.random.uniform(2, 12))
+        machine.say(ahead=0, full=False)
+        return kind
 
 
 def storm(**fits):

@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE)]
 from harness.wait import wait_for  # noqa: E402
 
-from churn import Hosts, Objects, Pushes, Weather  # noqa: E402
+from churn import Hosts, Machine, Objects, Pushes, Weather  # noqa: E402
 from truth import Truth  # noqa: E402
 from usage import MIB, Sampler, actors, calm, slope  # noqa: E402
 from world import World  # noqa: E402
@@ -63,7 +63,7 @@ class Soak:
         self.world.begin()
         rate = self.arguments.rate
         objects, pushes = Objects(self.world, 1 / rate), Pushes(self.world, 2 / rate)
-        self.activities = [objects, pushes, Hosts(self.world, 6), Weather(self.world, 3)]
+        self.activities = [objects, pushes, Hosts(self.world, 6), *([Machine(self.world, 12)] if self.world.machine else []), Weather(self.world, 3)]
         try:
             objects.create_all(self.arguments.objects)
             self.say(f"{self.arguments.objects} objects, {self.arguments.remotes} repositories, daemon {self.world.daemon.process.pid}")
@@ -211,6 +211,7 @@ def parse():
     parser.add_argument("--settle", type=float, default=240, help="seconds that it may take until all is right (240)")
     parser.add_argument("--cache", default="sqlite", choices=("sqlite", "cr"), help="of the daemon; with cr every PackageRev object is compared, too")
     parser.add_argument("--flag", action="append", default=[], metavar="FLAG", help="a further flag of the daemon")
+    parser.add_argument("--machine", action="store_true", help="let the daemon's disk be full and its clock be wrong at times, too")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and data")
     arguments = parser.parse_args()
     arguments.warm_up = max(20.0, arguments.seconds / 4)  # caches of bounded size fill: the pages of SQLite, what was told in events

@@ -1,7 +1,11 @@
 """The world of a soak: git remotes of several tempers, a real API server, and a fault proxy between it and the daemon."""
+import mmap
+import pathlib
 import random
 import shutil
 import socket
+import struct
+import subprocess
 import threading
 import urllib.parse
 
@@ -109,6 +113,24 @@ class Remotes:
         self.server.close()
 
 
+class Machine:
+    """The daemon's clock and disk, as machine.c lets it see them; sound as long as nothing is said."""
+
+    def __init__(self, folder):
+        library, told = folder / "machine.so", folder / "machine"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, pathlib.Path(__file__).with_name("machine.c"), "-ldl"], check=True)
+        told.write_bytes(bytes(16))
+        with told.open("r+b") as file:
+            self.memory = mmap.mmap(file.fileno(), 16)
+        self.environment = {"LD_PRELOAD": str(library), "VERANDA_SOAK_MACHINE": str(told), "VERANDA_SOAK_DATA": str(folder / "data")}
+        self.ahead, self.full = 0, False
+
+    def say(self, ahead=None, full=None):
+        """`ahead`: seconds that its clock is ahead of ours; `full`: whether its data directory has no room."""
+        self.ahead, self.full = self.ahead if ahead is None else ahead, self.full if full is None else full
+        self.memory[:] = struct.pack("qq", int(self.ahead * 10**9), self.full)
+
+
 class World:
     """Everything that a soak runs against, and the daemon; `close` ends it all."""
 
@@ -116,6 +138,7 @@ class World:
         self.folder, self.arguments = folder, arguments
         self.random = random.Random(arguments.seed)
         self.remotes, self.cluster, self.proxy, self.daemon = Remotes(folder, arguments.remotes), None, None, None
+        self.machine = Machine(folder) if arguments.machine else None
         try:
             self.cluster = Cluster(folder / "cluster")
             for file in ("repositories.yaml", "packagerevs.yaml"):
@@ -129,7 +152,8 @@ class World:
 
     def begin(self):
         config = self.cluster.kubeconfig(server=self.proxy.url)
-        self.daemon = KubeDaemon(config, self.folder / "data", *FREQUENCY, "--cache", self.arguments.cache, *self.arguments.flag)
+        self.daemon = KubeDaemon(config, self.folder / "data", *FREQUENCY, "--cache", self.arguments.cache, *self.arguments.flag,
+                                 environment=self.machine.environment if self.machine else None)
 
     def objects(self):
         """All Repository objects as the API server has them now."""
