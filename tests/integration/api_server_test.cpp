@@ -1,129 +1,11 @@
 // links: veranda_adapter_api veranda_adapter_store Boost::system OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json
 #define BOOST_TEST_MODULE api_server
-#include "adapters/store/sqlite_object_store.hpp"
-#include "tests/support/fake_stores.hpp"
-#include "tests/support/http_probe.hpp"
+#include "tests/support/served_api.hpp"
 
 #include <boost/asio/ssl.hpp>
-#include <boost/test/unit_test.hpp>
-#include <nlohmann/json.hpp>
-
-#include <cstdlib>
-#include <filesystem>
-#include <functional>
-#include <thread>
 
 using namespace veranda;
-using nlohmann::json;
-using test::http_probe;
-
-namespace {
-
-const std::string repositories = "/apis/config.porch.kpt.dev/v1alpha1/namespaces/default/repositories";
-const std::string revisions = "/apis/porch.kpt.dev/v1alpha1/namespaces/default/packagerevisions";
-const std::string packages = "/apis/porch.kpt.dev/v1alpha1/namespaces/default/packages";
-const std::string resources = "/apis/porch.kpt.dev/v1alpha1/namespaces/default/packagerevisionresources";
-
-/// Writes to a real store, as the daemon's own writer does.
-class locked_writer final : public api::object_writer {
-public:
-  explicit locked_writer(std::unique_ptr<store::object_store> s) : store_(std::move(s)) {}
-  result<store::stored_object> create(const std::string& r, const std::string& j) override { return run([&] { return store_->create(r, j); }); }
-  result<store::stored_object> update(const std::string& r, const std::string& j) override { return run([&] { return store_->update(r, j); }); }
-  result<store::stored_object> merge_patch(const std::string& r, const object_key& k, const std::string& p) override {
-    return run([&] { return store_->merge_patch(r, k, p); });
-  }
-  result<store::stored_object> remove(const std::string& r, const object_key& k) override { return run([&] { return store_->remove(r, k); }); }
-
-private:
-  template <class F>
-  result<store::stored_object> run(const F& f) {
-    const std::lock_guard lock{mutex_};
-    return f();
-  }
-  std::mutex mutex_;
-  std::unique_ptr<store::object_store> store_;
-};
-
-struct served {
-  std::filesystem::path dir;
-  test::fake_cache cache;
-  std::shared_ptr<locked_writer> writer;
-  api::api_settings settings;
-  std::unique_ptr<api::api_server> server;
-  std::mutex log_mutex;
-  std::vector<std::string> log;
-
-  served() {
-    auto pattern = (std::filesystem::temp_directory_path() / "veranda-api-XXXXXX").string();
-    dir = ::mkdtemp(pattern.data());
-    settings.port = 0;
-    settings.token = "secret";
-  }
-  ~served() {
-    server.reset();
-    std::filesystem::remove_all(dir);
-  }
-  result<void> start() {
-    auto opened = store::open_object_store(dir / "objects.db", [] { return std::chrono::system_clock::now(); });
-    if (!opened)
-      return opened.error();
-    writer = std::make_shared<locked_writer>(std::move(*opened));
-    api::api_dependencies d;
-    d.open_cache = [this] { return std::make_unique<test::fake_cache_reader>(cache); };
-    d.open_objects = [this]() -> std::unique_ptr<store::object_store_reader> {
-      auto reader = store::open_object_store_reader(dir / "objects.db");
-      return reader ? std::move(*reader) : nullptr;
-    };
-    d.writer = writer;
-    d.livez = [] { return api::probe{true, "[+]all ok\n"}; };
-    d.readyz = [] { return api::probe{false, "[-]list: not applied yet\n"}; };
-    d.metrics = [] { return std::string{"veranda_up 1\n"}; };
-    d.dump = [](const std::string& name, bool) { return result<std::string>{"{\"name\":\"" + name + "\"}"}; };
-    d.log = [this](const std::string& line) {
-      const std::lock_guard lock{log_mutex};
-      log.push_back(line);
-    };
-    auto started = api::start_api_server(settings, std::move(d));
-    if (!started)
-      return started.error();
-    server = std::move(*started);
-    return {};
-  }
-  http_probe connect() const { return http_probe{server->port()}; }
-  /// The server is done with something a little after its client is; waits for at most a minute.
-  bool load_becomes(const std::function<bool(const api::api_load&)>& wanted) const {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes{1};
-    while (!wanted(server->load()) && std::chrono::steady_clock::now() < until)
-      std::this_thread::sleep_for(std::chrono::milliseconds{5});
-    return wanted(server->load());
-  }
-  /// What the access log has so far; the line of an answer may come after the answer.
-  std::vector<std::string> logged() {
-    const std::lock_guard lock{log_mutex};
-    return log;
-  }
-};
-
-struct running : served {
-  running() { BOOST_REQUIRE(start().ok()); }
-};
-
-std::string repository(const std::string& name, const std::string& extra = {}) {
-  return R"({"apiVersion":"config.porch.kpt.dev/v1alpha1","kind":"Repository","metadata":{"name":")" + name + "\"" + extra +
-         R"(},"spec":{"type":"git","git":{"repo":"https://git.example/r.git","branch":"main"}}})";
-}
-
-json body(const http_probe::response& r) { return json::parse(r.body(), nullptr, false); }
-
-std::vector<std::string> names(const json& list) {
-  std::vector<std::string> out;
-  for (const auto& item : list.at("items"))
-    out.push_back(item.at("metadata").at("name"));
-  return out;
-}
-
-} // namespace
+using namespace veranda::test;
 
 BOOST_FIXTURE_TEST_CASE(probes_and_metrics_need_no_token_and_the_rest_does, running) {
   auto c = connect();
@@ -163,18 +45,26 @@ BOOST_AUTO_TEST_CASE(oversized_and_broken_requests_are_refused) {
   BOOST_TEST(s.connect().ask("GET", "/livez").result_int() == 200U);
 }
 
-BOOST_AUTO_TEST_CASE(a_silent_client_is_closed_and_connections_are_limited) {
+BOOST_AUTO_TEST_CASE(a_silent_client_is_closed) {
   served s;
-  s.settings.header_timeout = std::chrono::seconds{5};
+  s.settings.header_timeout = std::chrono::seconds{2};
+  BOOST_REQUIRE(s.start().ok());
+  auto silent = s.connect();
+  silent.send_raw("GET /li");
+  BOOST_TEST(silent.closed());
+}
+
+BOOST_AUTO_TEST_CASE(connections_are_limited) {
+  served s;
+  s.settings.header_timeout = std::chrono::minutes{10};
   s.settings.max_connections = 2;
   BOOST_REQUIRE(s.start().ok());
   auto first = s.connect();
   auto second = s.connect();
-  first.send_raw("GET /li");
+  BOOST_TEST(first.ask("GET", "/livez").result_int() == 200U);
   BOOST_TEST(second.ask("GET", "/livez").result_int() == 200U);
-  auto third = s.connect();
-  BOOST_TEST(third.closed());
-  BOOST_TEST(first.closed());
+  BOOST_TEST(s.connect().closed());
+  BOOST_TEST(first.ask("GET", "/livez").result_int() == 200U);
 }
 
 BOOST_FIXTURE_TEST_CASE(repositories_are_written_as_in_kubernetes, running) {
@@ -357,118 +247,6 @@ BOOST_AUTO_TEST_CASE(a_client_that_does_not_read_is_cut_and_hinders_nobody) {
   BOOST_TEST(s.load_becomes([](const api::api_load& l) { return l.connections == 0; })); // a write took too long
   for (auto& c : slow)
     BOOST_CHECK_THROW(c->receive(), boost::system::system_error);
-}
-
-BOOST_FIXTURE_TEST_CASE(a_watch_begins_with_what_is_and_follows, running) {
-  cache.put("default", "r", "p", 1);
-  auto c = connect();
-  c.send("GET", revisions + "?watch=true");
-  BOOST_TEST(c.open_stream() == 200U);
-  auto event = json::parse(c.line());
-  BOOST_TEST(event["type"] == "ADDED");
-  BOOST_TEST(event["object"]["metadata"]["name"] == "r.p.v1");
-  cache.put("default", "r", "p", 2);
-  server->notify_changed();
-  event = json::parse(c.line());
-  BOOST_TEST(event["type"] == "ADDED");
-  BOOST_TEST(event["object"]["metadata"]["resourceVersion"] == "2");
-  cache.put("default", "r", "p", 2, false);
-  cache.remove({"default", "r.p.v1"});
-  server->notify_changed();
-  BOOST_TEST(json::parse(c.line())["type"] == "MODIFIED");
-  event = json::parse(c.line());
-  BOOST_TEST(event["type"] == "DELETED");
-  BOOST_TEST(event["object"]["metadata"]["resourceVersion"] == "4");
-}
-
-BOOST_FIXTURE_TEST_CASE(a_watch_resumes_behind_its_position, running) {
-  for (int i = 1; i <= 3; ++i)
-    cache.put("default", "r", "p", i);
-  auto c = connect();
-  c.send("GET", revisions + "?watch=true&resourceVersion=2&timeoutSeconds=1&allowWatchBookmarks=true");
-  BOOST_TEST(c.open_stream() == 200U);
-  BOOST_TEST(json::parse(c.line())["object"]["metadata"]["name"] == "r.p.v3");
-  const auto bookmark = json::parse(c.line());
-  BOOST_TEST(bookmark["type"] == "BOOKMARK");
-  BOOST_TEST(bookmark["object"]["metadata"]["resourceVersion"] == "3");
-  BOOST_TEST(c.line().empty()); // timeoutSeconds: ended cleanly
-}
-
-BOOST_FIXTURE_TEST_CASE(a_forgotten_or_future_position_is_told_as_an_event, running) {
-  for (int i = 1; i <= 3; ++i)
-    cache.put("default", "r", "p", i);
-  cache.forget_all();
-  for (const auto* position : {"1", "77"}) {
-    auto c = connect();
-    c.send("GET", revisions + "?watch=true&resourceVersion=" + position);
-    BOOST_TEST(c.open_stream() == 200U);
-    const auto event = json::parse(c.line());
-    BOOST_TEST(event["type"] == "ERROR");
-    BOOST_TEST(event["object"]["code"] == 410);
-    BOOST_TEST(c.line().empty());
-  }
-}
-
-BOOST_FIXTURE_TEST_CASE(selectors_turn_changes_into_entries_and_departures, running) {
-  cache.put("default", "r", "p", 1, false, lifecycle::draft);
-  cache.put("default", "r", "q", 1, false, lifecycle::published);
-  auto c = connect();
-  c.send("GET", revisions + "?watch=true&resourceVersion=2&fieldSelector=spec.lifecycle%3DPublished");
-  BOOST_TEST(c.open_stream() == 200U);
-  cache.put("default", "r", "p", 1, false, lifecycle::proposed); // never seen
-  cache.put("default", "r", "p", 1, false, lifecycle::published);
-  cache.put("default", "r", "q", 1, false, lifecycle::deletion_proposed);
-  cache.put("default", "r", "p", 1, true, lifecycle::published);
-  server->notify_changed();
-  const std::pair<const char*, const char*> expected[] = {{"ADDED", "r.p.v1"}, {"DELETED", "r.q.v1"}, {"MODIFIED", "r.p.v1"}};
-  for (const auto& [type, name] : expected) {
-    const auto event = json::parse(c.line());
-    BOOST_TEST(event["type"] == type);
-    BOOST_TEST(event["object"]["metadata"]["name"] == name);
-  }
-}
-
-BOOST_FIXTURE_TEST_CASE(initial_events_end_with_a_marked_bookmark, running) {
-  cache.put("default", "r", "p", 1);
-  auto c = connect();
-  c.send("GET", revisions + "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
-  BOOST_TEST(c.open_stream() == 200U);
-  BOOST_TEST(json::parse(c.line())["type"] == "ADDED");
-  BOOST_TEST(json::parse(c.line())["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"] == "true");
-  BOOST_TEST(connect().ask("GET", revisions + "?watch=true&sendInitialEvents=true").result_int() == 422U);
-}
-
-BOOST_FIXTURE_TEST_CASE(many_watches_see_every_change_in_order, running) {
-  constexpr int watches = 20;
-  constexpr int changes = 200;
-  std::vector<std::unique_ptr<http_probe>> clients;
-  for (int i = 0; i < watches; ++i) {
-    clients.push_back(std::make_unique<http_probe>(server->port()));
-    clients.back()->send("GET", revisions + "?watch=true&resourceVersion=0");
-    BOOST_TEST(clients.back()->open_stream() == 200U);
-  }
-  std::thread writing{[&] {
-    for (int i = 1; i <= changes; ++i) {
-      cache.put("default", "r", "p", i);
-      server->notify_changed();
-    }
-  }};
-  for (auto& c : clients)
-    for (int i = 1; i <= changes; ++i)
-      BOOST_REQUIRE(json::parse(c->line())["object"]["metadata"]["resourceVersion"].get<std::string>() == std::to_string(i) || i == 1);
-  writing.join();
-}
-
-BOOST_FIXTURE_TEST_CASE(repositories_are_watched_through_their_store, running) {
-  auto c = connect();
-  c.send("GET", repositories + "?watch=true", {}, {{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"}});
-  BOOST_TEST(c.open_stream() == 200U);
-  BOOST_TEST(connect().ask("POST", repositories, repository("r")).result_int() == 201U);
-  server->notify_changed();
-  const auto event = json::parse(c.line());
-  BOOST_TEST(event["type"] == "ADDED");
-  BOOST_TEST(event["object"]["kind"] == "Table");
-  BOOST_TEST(event["object"]["rows"][0]["cells"][0] == "r");
 }
 
 BOOST_FIXTURE_TEST_CASE(discovery_documents_fit_old_and_new_clients, running) {

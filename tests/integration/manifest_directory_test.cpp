@@ -203,7 +203,9 @@ BOOST_AUTO_TEST_CASE(a_file_is_read_when_its_writer_rests) {
       std::this_thread::sleep_for(1ms);
     }
   }};
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
   for (manifest_state state; names(state) != lines{"a.yaml:a", "a.yaml:b"};) {
+    BOOST_REQUIRE((std::chrono::steady_clock::now() < deadline));
     BOOST_REQUIRE(followed->wait(60s));
     state = followed->scan();
     BOOST_TEST(names(state).at(0) == "a.yaml:a");
@@ -222,7 +224,9 @@ BOOST_AUTO_TEST_CASE(an_editor_moves_a_file_aside) {
       std::this_thread::sleep_for(400ms); // longer than it takes to settle
     }
   }};
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
   for (manifest_state state; field(state, "a", "repo") != "https://example.com/9";) {
+    BOOST_REQUIRE((std::chrono::steady_clock::now() < deadline));
     static_cast<void>(followed->wait(100ms));
     state = followed->scan();
     BOOST_REQUIRE(names(state) == lines{"a.yaml:a"});
