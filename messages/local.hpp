@@ -81,7 +81,7 @@ struct release_due {
 
 // -- repository ----------------------------------------------------------------------------------
 
-/// The document's SyncHandler: SyncOnce, Key, GetSpec.
+/// SyncHandler of the design of Porch's repository sync: SyncOnce, Key, GetSpec.
 struct sync_now {
   sync_cause cause = sync_cause::user;
   bool full = false;

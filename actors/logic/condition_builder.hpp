@@ -20,7 +20,7 @@ inline constexpr std::string_view repository_conflict = "RepositoryConflict";
 
 // Builders. All are pure and leave `last_transition` and `observed_generation` to `stamp`. Messages are bounded.
 
-/// `sync-in-progress` of the document: not `Ready`, with Porch's reason `Reconciling` and its text.
+/// A sync is in progress: not `Ready`, with Porch's reason `Reconciling` and its text.
 [[nodiscard]] condition in_progress_condition();
 /// `ready`: names the next sync time when one is known; `notes` are what else must be said, each a clause.
 [[nodiscard]] condition ready_condition(std::optional<wall_time> next, const std::vector<std::string>& notes);

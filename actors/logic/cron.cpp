@@ -15,7 +15,7 @@ using instant = cctz::time_point<cctz::seconds>;
 using std::chrono::hours;
 using std::chrono::seconds;
 
-/// The reference looks five calendar years ahead.
+/// robfig/cron looks five calendar years ahead.
 constexpr int search_years = 5;
 /// Far above what any real zone needs; ends the search whatever a damaged zone file says.
 constexpr int max_steps = 100'000;
@@ -66,7 +66,7 @@ int minutes_ahead(std::uint64_t set, int minute) noexcept {
 }
 
 /// Walks forward field by field. Hours are counted in whole hours from where their day or hour began, so that a clock change by
-/// half an hour moves the rest of its day off the full hour, as in the reference.
+/// half an hour moves the rest of its day off the full hour, as in robfig/cron.
 std::optional<instant> walk(const cron_fields& f, const cctz::time_zone& zone, instant t) {
   const cctz::year_t last_year = zone.lookup(t).cs.year() + search_years;
   bool aligned = false;

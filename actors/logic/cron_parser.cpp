@@ -48,7 +48,7 @@ failure broken_item(const field_rule& rule, std::string_view item, const std::st
   return broken(std::string{rule.name} + " field: " + quoted(item) + ": " + why);
 }
 
-/// White space in the sense of Unicode, as UTF-8: what the reference splits fields at.
+/// White space in the sense of Unicode, as UTF-8: what robfig/cron splits fields at.
 std::size_t space_length(std::string_view text) {
   constexpr std::array<std::string_view, 25> spaces{" ",      "\t",     "\n",     "\v",     "\f",     "\r",     "\u0085", "\u00a0", "\u1680",
                                                     "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007", "\u2008",

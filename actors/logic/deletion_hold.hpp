@@ -19,7 +19,7 @@ struct hold_facts {
   wall_time now{};
 };
 
-/// The nothing-is-deleted-by-accident rule (architecture 5.7): what must wait of a delta's removals, which is all of them or none. None of them when they are fewer than
+/// The nothing-is-deleted-by-accident rule (docs/adr/0010): what must wait of a delta's removals, which is all of them or none. None of them when they are fewer than
 /// `least_held`, no more than `max_percent` of the revisions, permitted, or found somewhere else than before (the user named another URL, branch or directory).
 /// While a hold stands, percents are of the revisions that were there when it began: what was added since must not dilute what is held. A hold with the same removals
 /// stays as it is; one with others has another permit. Pure.

@@ -5,7 +5,7 @@
 
 namespace veranda::logic {
 
-/// Three-way merge of one object between its manifest file and what is stored (architecture 3, Identities): the file owns only the fields it names.
+/// Three-way merge of one object between its manifest file and what is stored: the file owns only the fields it names.
 /// `last_applied`: what the file said last time (empty: never); `desired`: what it says now; `live`: the stored object (empty: none).
 /// Answers the new object, or nothing when live already is as wanted. Fields that the file no longer names are removed; fields it never named are
 /// kept. Lists are atomic. All three are JSON texts of whole objects. The result carries annotation `veranda.dev/managed-by: <file>`.

@@ -53,7 +53,7 @@ struct effects {
   bool publish = false;            ///< `status()` says something new
   bool told = false;               ///< of `publish`: all but times and fence was published before the restart, and the sync under way will say more; needs no write
   bool persist = false;            ///< `durable()` changed outside of a sync's own transaction
-  std::vector<std::string> log;    ///< lines that the document names, without prefix
+  std::vector<std::string> log;    ///< lines that the design of Porch's repository sync names, without prefix
 };
 
 /// The planned next sync and why then.
@@ -127,7 +127,7 @@ public:
   [[nodiscard]] bool syncing() const noexcept;
   [[nodiscard]] bool dirty() const noexcept;
   [[nodiscard]] const repository_object& object() const noexcept;
-  /// Status to publish: `Ready` first (1.3: reasons and texts of the reference; ready names the next sync time), then `Reconciling`, `Stalled`,
+  /// Status to publish: `Ready` first (reasons and texts of Porch; ready names the next sync time), then `Reconciling`, `Stalled`,
   /// `PackagesDegraded`, `DeletionHeld`, `ScheduleInvalid`, `RepositoryConflict`, present (True) only while they apply. `last_transition` of a condition moves only when its status moves; `Ready` is compared with the last published one.
   [[nodiscard]] repository_status status(wall_time now);
   /// What must survive a restart, as of now.

@@ -4,7 +4,7 @@
 
 namespace veranda {
 
-// The log lines of a sync that the document names, each with prefix `repositorySync <ns>:<name>:<dir>:<branch>:` and the fields key, sync_id and gen.
+// The log lines of a sync that the design of Porch's repository sync names, each with prefix `repositorySync <ns>:<name>:<dir>:<branch>:` and the fields key, sync_id and gen.
 
 void log_line(const repository_state& st, const std::string& text);
 void log_sync_started(const repository_state& st);

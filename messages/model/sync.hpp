@@ -23,7 +23,7 @@ struct sync_basis {
   bool operator==(const sync_basis&) const = default;
 };
 
-/// Counts of one sync, in the document's words.
+/// Counts of one sync, in the words of Porch's log.
 struct sync_stats {
   std::uint64_t cached_only = 0;   ///< removed from the cache
   std::uint64_t external_only = 0; ///< added to the cache

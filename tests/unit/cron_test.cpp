@@ -65,7 +65,7 @@ struct in_utc {
 };
 BOOST_GLOBAL_FIXTURE(in_utc);
 
-// Every vector of the reference: what it answers, what it refuses, and where it panics an error.
+// Every vector of robfig/cron: what it answers, what it refuses, and where it panics an error.
 BOOST_AUTO_TEST_CASE(the_vectors_of_the_reference) {
   std::ifstream file{std::string{VERANDA_TEST_DATA} + "/cron-vectors.json"};
   const auto vectors = nlohmann::json::parse(file);

@@ -139,7 +139,7 @@ BOOST_FIXTURE_TEST_CASE(nested_packages_and_a_directory, fixture) {
   BOOST_TEST((bucket.lifecycle == lifecycle::deletion_proposed));
   BOOST_TEST((named(found, "repo.bucket.main").lifecycle == lifecycle::deletion_proposed));
   BOOST_TEST(named(found, "repo.bucket.main").published_by == "a@example.com");
-  BOOST_TEST(bucket.self_lock.directory == "bucket"); // relative to the repository's directory, as the reference reports it
+  BOOST_TEST(bucket.self_lock.directory == "bucket"); // relative to the repository's directory, as Porch reports it
   BOOST_TEST(bucket.self_lock.ref == "catalog/gcp/bucket/v1");
   request.directory = "nonexistent";
   const auto nothing = discover();

@@ -27,7 +27,7 @@ struct signature {
   std::int64_t time = no_time;
 };
 
-/// `Name <email> seconds zone`, with the outermost brackets, as the reference reads it.
+/// `Name <email> seconds zone`, with the outermost brackets, as Porch reads it.
 signature parse_signature(std::string_view text) noexcept {
   const std::size_t open = text.rfind('<');
   const std::size_t close = text.rfind('>');

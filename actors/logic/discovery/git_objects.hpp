@@ -10,7 +10,7 @@
 /// Parsers of raw git objects. They accept what git itself accepts, never read beyond the text and never throw but for memory.
 namespace veranda::logic {
 
-/// Time of a signature that has none: the zero time of the reference, older than every other.
+/// Time of a signature that has none: Go's zero time, as in Porch, older than every other.
 inline constexpr std::int64_t no_time = -62'135'596'800;
 
 /// A commit; views into the parsed text.

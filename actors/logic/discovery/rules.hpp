@@ -42,7 +42,7 @@ struct parsed_ref {
 
 /// Revision number of a text (4.5): one leading `v` is dropped; what is not a whole number, or does not fit, is -1.
 [[nodiscard]] std::int64_t revision_number(std::string_view text) noexcept;
-/// True for the spelling that the reference writes: `v3`, not `3`, `v03` or `v+3`.
+/// True for the spelling that Porch writes: `v3`, not `3`, `v03` or `v+3`.
 [[nodiscard]] bool is_canonical_revision(std::string_view text, std::int64_t number);
 /// Revision of what is found on a branch: -1, or the number that the branch is named.
 [[nodiscard]] std::int64_t branch_revision(std::string_view branch) noexcept;
