@@ -1,5 +1,6 @@
 #include "actors/cache_writer/cache_writer.hpp"
 
+#include "actors/common/allocator.hpp"
 #include "actors/common/guard.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -102,6 +103,8 @@ void sweep(self_ptr self) {
   auto& st = self->state;
   auto swept = on_cache(self, "sweep", [&](store::package_cache& cache) { return cache.sweep(st.deps.sweep_age, st.deps.sweep_rows); }, false);
   const bool more = swept && *swept >= st.deps.sweep_rows;
+  if (!more)
+    give_memory_back(); // its cached pages among them
   self->delayed_send(self, more ? std::chrono::seconds{1} : st.deps.sweep_interval, msg::sweep_due{});
 }
 

@@ -1,6 +1,7 @@
 #include "actors/system/real_system.hpp"
 
 #include "actors/cache_writer/cache_writer.hpp"
+#include "actors/common/allocator.hpp"
 #include "actors/http/http.hpp"
 #include "actors/kube/finalizer_keeper.hpp"
 #include "actors/kube/kube_writer.hpp"
@@ -27,6 +28,7 @@ real_system::~real_system() {
 }
 
 result<void> real_system::start() {
+  settle_allocator();
   auto opened = open_adapters(settings_);
   if (!opened)
     return opened.error();

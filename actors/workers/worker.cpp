@@ -1,13 +1,10 @@
 #include "actors/workers/worker.hpp"
 
+#include "actors/common/allocator.hpp"
 #include "actors/common/guard.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
-
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 namespace veranda {
 
@@ -16,29 +13,13 @@ namespace {
 /// A job that read this much leaves a heap full of holes.
 constexpr std::uint64_t many_objects = 1'000;
 
-/// Large blocks get pages of their own, whatever sizes were freed before, and threads share two heaps: what a job leaves behind can then be given back.
-void settle_allocator() {
-#ifdef __GLIBC__
-  static const bool done = mallopt(M_ARENA_MAX, 2) != 0 && mallopt(M_MMAP_THRESHOLD, 256 << 10) != 0 && mallopt(M_TRIM_THRESHOLD, 1 << 20) != 0;
-  static_cast<void>(done);
-#endif
-}
-
-/// Gives memory back that the allocator would keep for this thread.
-void release_memory(const result<msg::job_result>& outcome) {
-#ifdef __GLIBC__
-  if (!outcome || (outcome->synced && outcome->synced->objects_read >= many_objects))
-    malloc_trim(0);
-#else
-  static_cast<void>(outcome);
-#endif
-}
+/// Whether a job leaves much behind that is free.
+bool leaves_holes(const result<msg::job_result>& outcome) { return !outcome || (outcome->synced && outcome->synced->objects_read >= many_objects); }
 
 } // namespace
 
 worker_actor::behavior_type worker(worker_actor::stateful_pointer<worker_state> self, worker_deps deps) {
   install_default_handlers(self, worker_state::name);
-  settle_allocator();
   self->state.deps = std::move(deps);
   self->state.cell = self->state.deps.env.cells->add(self->state.deps.kind, self->state.deps.key);
   return {
@@ -53,7 +34,8 @@ worker_actor::behavior_type worker(worker_actor::stateful_pointer<worker_state> 
       st.cell->set_state("idle");
       st.cell->set_detail("job", "");
       st.cell->set_detail("progress", "");
-      release_memory(outcome);
+      if (leaves_holes(outcome))
+        give_memory_back();
       if (!outcome)
         return to_error(outcome.error());
       return std::move(*outcome);
