@@ -214,7 +214,7 @@ def parse():
     parser.add_argument("--machine", action="store_true", help="let the daemon's disk be full and its clock be wrong at times, too")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and data")
     arguments = parser.parse_args()
-    arguments.warm_up = max(20.0, arguments.seconds / 4)  # caches of bounded size fill: the pages of SQLite, what was told in events
+    arguments.warm_up = min(600.0, max(20.0, arguments.seconds))  # the heap, with caches of bounded size, comes to its extent within ten minutes
     arguments.peace = 25.0
     arguments.restarts = max(1, round(arguments.seconds / 200))
     return arguments
