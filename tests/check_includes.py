@@ -2,8 +2,9 @@
 """Holds the direction of dependencies: who may include whom. The build alone cannot, because every box sees the same source root.
 
 messages/model <- actors/logic <- actors; actors and messages -> adapters' interfaces; adapters -> model (and few others, named below); config -> model;
-tools and tests -> everything.
+tools and tests -> everything. And no Python file of the tests imports what it does not use.
 """
+import ast
 import pathlib
 import re
 import sys
@@ -116,12 +117,26 @@ def included_from_elsewhere(sources):
             if target.startswith("adapters/") and not path.startswith(target.rsplit("/", 1)[0] + "/") and not path.startswith("tests/")}
 
 
+def unused_imports(text):
+    """Names that a Python file imports and does not use."""
+    nodes = list(ast.walk(ast.parse(text)))
+    imported = {(alias.asname or alias.name).split(".")[0] for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+    exported = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # `__all__`
+    return sorted(imported - exported - {node.id for node in nodes if isinstance(node, ast.Name)})
+
+
+def python_problems():
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for name in unused_imports(path.read_text(encoding="utf-8")):
+            yield f"{path.relative_to(ROOT).as_posix()}: imports {name} and does not use it"
+
+
 sources = list(files())
 INTERFACES = included_from_elsewhere(sources)
 
 
 def main():
-    problems = []
+    problems = list(python_problems())
     for path, text in sources:
         if path.endswith(".hpp") and "#pragma once" not in text:
             problems.append(f"{path}: misses #pragma once")

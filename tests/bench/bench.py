@@ -84,26 +84,25 @@ class Bench:
         path.mkdir()
         return path
 
-    def served(self, size):
-        """A copy of the generated repository that the server serves and that may be pushed to."""
-        path = self.root / f"{size.name}.git"
-        if not path.exists():
-            shutil.copytree(kept(size, os.environ.get("VERANDA_BENCH_DIR", "/tmp/veranda-bench")), path)
-        return path
+    def served(self, size, row):
+        """A copy of the generated repository for one row, which may push to it, and the URL at which it is served."""
+        path = self.root / f"{size.name}-{row}.git"
+        shutil.copytree(kept(size, os.environ.get("VERANDA_BENCH_DIR", "/tmp/veranda-bench")), path)
+        return path, f"{self.server.url}/{path.name}"
 
-    def manifests(self, size):
+    def manifests(self, url):
         folder = self.fresh("manifests")
-        (folder / "r.yaml").write_text(manifest("r", f"{self.server.url}/{size.name}.git"))
+        (folder / "r.yaml").write_text(manifest("r", url))
         return folder
 
     def cold(self, size):
         """From nothing to everything stored, against a bare clone; the same over and over, each in a new folder."""
-        self.served(size)
+        _, url = self.served(size, "cold")
         git, veranda, memory, data = [], [], [], None
-        manifests = self.manifests(size)
+        manifests = self.manifests(url)
         for _ in range(self.arguments.runs or (3 if size.packages >= 1000 else 5)):
             mirror = self.fresh("mirror")
-            git.append(timed(["git", "clone", "-q", "--mirror", f"{self.server.url}/{size.name}.git", mirror / "m.git"], env=ENVIRONMENT)[0])
+            git.append(timed(["git", "clone", "-q", "--mirror", url, mirror / "m.git"], env=ENVIRONMENT)[0])
             shutil.rmtree(mirror)
             if data:
                 shutil.rmtree(data)
@@ -122,11 +121,11 @@ class Bench:
     def running(self, size):
         """In the running daemon, one new commit with its tag: from the request for a sync to the event that shows the revision. Then nothing new: from the
         request to the event that says it was handled. The rival is `git fetch` into a mirror."""
-        remote = Repository.__new__(Repository)
-        remote.path, remote.clock = str(self.served(size)), 1_900_000_000
+        path, url = self.served(size, "running")
+        remote = Repository.at(path, 1_900_000_000)
         mirror = self.fresh("mirror") / "m.git"
-        timed(["git", "clone", "-q", "--mirror", f"{self.server.url}/{size.name}.git", mirror], env=ENVIRONMENT)
-        daemon = Daemon(self.manifests(size), self.fresh("data"), "--health-check-frequency=0")
+        timed(["git", "clone", "-q", "--mirror", url, mirror], env=ENVIRONMENT)
+        daemon = Daemon(self.manifests(url), self.fresh("data"), "--health-check-frequency=0")
         try:
             daemon.wait_condition("r", "Ready", seconds=600)
             before, rows, command = set(daemon.revisions("r")), {"commit": ([], []), "nothing": ([], [])}, []
@@ -154,9 +153,8 @@ class Bench:
 
     def parts(self, size):
         """The stages of a sync without the daemon: fetch, discovery, store; a second process goes on after one more commit."""
-        remote = Repository.__new__(Repository)
-        remote.path, remote.clock = str(self.served(size)), 1_950_000_000
-        url = f"{self.server.url}/{size.name}.git"
+        path, url = self.served(size, "parts")
+        remote = Repository.at(path, 1_950_000_000)
         stages, clone, log = {}, [], []
         for number in range(1, (self.arguments.runs or 3) + 1):
             before = sum(1 for _ in remote.git("for-each-ref", "refs/tags").splitlines())

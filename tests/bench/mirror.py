@@ -1,9 +1,9 @@
 """Many PackageRev objects (--cache=cr) on a real API server: how long they take to appear, what each costs the server and the daemon, and what remains when nothing changes."""
 import collections
-import sqlite3
 import time
 import urllib.parse
 
+from harness.daemon import query
 from harness.git import Repository, package
 from harness.kube import CONFIG_API
 from harness.wait import wait_for
@@ -64,8 +64,7 @@ class Mirror(OnCluster):
                 return found
 
     def rows(self):
-        with sqlite3.connect(f"file:{self.folder}/data/packages.db?mode=ro", uri=True, timeout=30) as db:
-            return {row[0] for row in db.execute("SELECT name FROM revisions WHERE repository IS NOT NULL")}
+        return {name for name, in query(self.folder / "data", "SELECT name FROM revisions WHERE repository IS NOT NULL")}
 
     def asked(self):
         return collections.Counter(map(call_of, self.proxy.requests()))

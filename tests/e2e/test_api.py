@@ -5,7 +5,6 @@ import json
 from harness.case import Case, manifest
 from harness.daemon import verandad
 from harness.git import package
-from harness.wait import wait_for
 
 REPOSITORIES = "/apis/config.porch.kpt.dev/v1alpha1/namespaces/default/repositories"
 REVISIONS = "/apis/porch.kpt.dev/v1alpha1/namespaces/default/packagerevisions"

@@ -1,8 +1,7 @@
 """Package revisions as PackageRev objects (--cache=cr) on a real API server."""
 import os
-import sqlite3
 
-from harness.daemon import KubeDaemon, verandad
+from harness.daemon import KubeDaemon, query, verandad
 from harness.fault_proxy import FaultProxy
 from harness.git import package
 from harness.kube import CONFIG_API, CRDS, OTHER_CRDS, KubeCase
@@ -42,8 +41,7 @@ class Mirrored(Synced):
         return self.names("SELECT name FROM revisions WHERE repository IS NOT NULL")
 
     def names(self, sql):
-        with sqlite3.connect(f"file:{self.data}/packages.db?mode=ro", uri=True) as db:
-            return {row[0] for row in db.execute(sql)}
+        return {name for name, in query(self.data, sql)}
 
     def wait_objects(self, names, seconds=LONG):
         def same():

@@ -1,12 +1,11 @@
 """The daemon on a real API server: statuses, events, deletions, outages, and others who write the same objects."""
 import http.server
 import json
-import sqlite3
 import subprocess
 import threading
 import time
 
-from harness.daemon import BIN, CLEAN, KubeDaemon
+from harness.daemon import BIN, CLEAN, KubeDaemon, query
 from harness.kube import CONFIG_API, CRDS, OTHER_CRDS, KubeCase
 from harness.wait import wait_for
 
@@ -45,8 +44,7 @@ class Synced(KubeCase):
             raise AssertionError(f"{failed}; now: {self.get(name).get('status')}") from None
 
     def rows(self, where="repository IS NOT NULL"):
-        with sqlite3.connect(f"file:{self.data}/packages.db?mode=ro", uri=True) as db:
-            return db.execute(f"SELECT count(*) FROM revisions WHERE {where}").fetchone()[0]
+        return query(self.data, f"SELECT count(*) FROM revisions WHERE {where}")[0][0]
 
     def events(self, reason):
         return [e for e in self.cluster.expect("GET", f"/api/v1/namespaces/{self.namespace}/events")["items"] if e["reason"] == reason]
@@ -200,11 +198,14 @@ class Trouble(Synced):
         found = self.wait_reason("Ready")
         wait_for(lambda: self.events("Ready"), "an event")
         daemon.stop()
-        self.start()
-        time.sleep(3)
-        again = self.get()
-        self.assertEqual(again["status"]["conditions"][0]["lastTransitionTime"], found["status"]["conditions"][0]["lastTransitionTime"])
-        self.assertEqual([e["count"] for e in self.events("Ready")], [1])
+        daemon = self.start()
+        wait_for(lambda: sum(value for sample, value in daemon.metrics().items() if sample.startswith("veranda_sync_runs_total")) >= 1, "a sync of the new daemon")
+        self.cluster.apply(self.manifest("late"))  # what is to be said of it comes after what there would be to say of the other
+        self.wait_reason("Ready", "late")
+        told = lambda: {e["involvedObject"]["name"]: e["count"] for e in self.events("Ready")}
+        wait_for(lambda: "late" in told(), "an event of the later one")
+        self.assertEqual(self.get()["status"]["conditions"][0]["lastTransitionTime"], found["status"]["conditions"][0]["lastTransitionTime"])
+        self.assertEqual((told(), len(self.events("Ready"))), ({"r": 1, "late": 1}, 2))
 
     def test_an_object_deleted_while_nobody_looks(self):
         daemon = self.start()

@@ -1,6 +1,5 @@
 """How servers may answer: redirects, old protocols, refusals, pages for people."""
 from harness.case import Case, manifest, secret
-from harness.wait import wait_for
 
 
 class Answers(Case):
@@ -45,6 +44,11 @@ class Answers(Case):
         self.remote.publish("late", 1)
         daemon.cli("sync", "r", "--wait")
         self.assertEqual(len(daemon.revisions("r")), 64)
+        asked = len(server.requests())
+        daemon.cli("sync", "r", "--wait")
+        listing = server.requests()[asked:]
+        self.assertTrue(listing)
+        self.assertEqual([line for line in listing if '"POST ' in line], [], "what the server answers first is the listing; with protocol v2 it is asked for")
 
     def test_redirects(self):
         plain = self.server()

@@ -52,7 +52,7 @@ class Schedule(Case):
 
     def test_run_once(self):
         self.remote.publish("a", 2)
-        soon = from_now(10)
+        soon = from_now(25)
         self.set(run_once_at=soon)
         wait_for(lambda: self.has(2), "the one-time sync")
         wait_for(lambda: self.status().get("observedRunOnceAt") == soon, "its mark in the status")
@@ -62,11 +62,11 @@ class Schedule(Case):
         self.set(run_once_at=from_now(3600))
         wait_for(lambda: "scheduling one-time sync" in self.running.log(), "acceptance")
         self.remote.publish("a", 2)
-        self.set(run_once_at=from_now(10))
+        self.set(run_once_at=from_now(25))
         wait_for(lambda: self.has(2), "the moved one-time sync")
         self.remote.publish("a", 3)
-        self.set(run_once_at=from_now(14))
-        cleared = from_now(15)
+        self.set(run_once_at=from_now(25))
+        cleared = from_now(26)
         wait_for(lambda: self.running.log().count("scheduling one-time sync") == 3, "acceptance")
         self.set()
         wait_for(lambda: "is cancelled" in self.running.log(), "cancellation")
@@ -80,7 +80,7 @@ class Schedule(Case):
         self.nothing_new()
 
     def test_accepted_run_once_missed_while_down_runs_at_the_start(self):
-        due = from_now(15)
+        due = from_now(25)
         self.set(run_once_at=due)
         wait_for(lambda: "scheduling one-time sync" in self.running.log(), "acceptance")
         self.assertEqual(self.running.stop(), 0)

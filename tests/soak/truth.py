@@ -2,9 +2,8 @@
 import collections
 import concurrent.futures
 import json
-import sqlite3
 
-from harness.daemon import veranda
+from harness.daemon import query, veranda
 
 from world import NOWHERE
 
@@ -133,9 +132,7 @@ class Truth:
         return canonical(item, item["spec"]["repository"], url), item["status"].get("deployment", False)
 
     def owners(self, items):
-        database = self.world.daemon.data / "packages.db"
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30) as db:
-            stored = set(db.execute("SELECT ns, name, uid FROM repositories"))
+        stored = set(query(self.world.daemon.data, "SELECT ns, name, uid FROM repositories"))
         there = {(i["metadata"]["namespace"], i["metadata"]["name"], i["metadata"]["uid"]) for i in items}
         return [f"{ns}/{of} ({uid}) has rows and no object" for ns, of, uid in stored - there] + [f"{ns}/{of} ({uid}) has no rows" for ns, of, uid in there - stored]
 

@@ -73,9 +73,7 @@ class Remotes:
         path, template = self.root / f"r{number}.git", self.root / f"r{number % 4}.git"
         if number >= 4:
             shutil.copytree(template, path)
-            copy = Repository.__new__(Repository)
-            copy.path, copy.clock = str(path), self.repositories[number % 4].clock + number
-            return copy
+            return Repository.at(path, self.repositories[number % 4].clock + number)
         repository = Repository(path)
         for n in range(3 + number):
             repository.publish(f"team/p{n}" if n % 2 else f"p{n}", 1)

@@ -108,8 +108,8 @@ def serve(work, args):
             f.write(password_line(args.user, args.password))
     with open(f"{work}/nginx.conf", "w") as f:
         f.write(nginx_config(work, port, args))
-    children = [subprocess.Popen(["fcgiwrap", "-f", "-c", "4", "-s", "unix:fcgi"], cwd=work, start_new_session=True, stdin=subprocess.DEVNULL),
-                subprocess.Popen(["nginx", "-p", work, "-e", f"{work}/error.log", "-c", f"{work}/nginx.conf"], cwd=work, start_new_session=True, stdin=subprocess.DEVNULL)]
+    children = [subprocess.Popen(["fcgiwrap", "-f", "-c", "4", "-s", "unix:fcgi"], cwd=work, process_group=0, stdin=subprocess.DEVNULL),
+                subprocess.Popen(["nginx", "-p", work, "-e", f"{work}/error.log", "-c", f"{work}/nginx.conf"], cwd=work, process_group=0, stdin=subprocess.DEVNULL)]
     try:
         wait_until_open(port, children)
         name = "localhost" if args.tls else "127.0.0.1"

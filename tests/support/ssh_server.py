@@ -87,7 +87,7 @@ class SshServer:
         (self.folder / "sshd_config").write_text(CONFIGURATION.format(port=self.port, folder=self.folder, protocol="AcceptEnv GIT_PROTOCOL" if v2 else ""))
         with (self.folder / "log").open("wb") as log:
             command = [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")]
-            self.process = subprocess.Popen(in_own_run(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
+            self.process = subprocess.Popen(in_own_run(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0, cwd="/")
         deadline = time.monotonic() + 60
         while not self.listens():
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -1,9 +1,11 @@
 """The daemon and the command line, as a user has them."""
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import signal
+import sqlite3
 import subprocess
 
 from .wait import LONG, free_port, wait_for
@@ -21,6 +23,12 @@ def verandad(*arguments, seconds=120, **environment):
 def veranda(*arguments, seconds=120):
     """Runs the command line without a daemon (`scan`, `cron`)."""
     return subprocess.run([BIN / "veranda", *map(str, arguments)], env=CLEAN, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+
+
+def query(data, sql):
+    """Rows of the database below a data directory, whether or not a daemon runs there; it is only read."""
+    with contextlib.closing(sqlite3.connect(f"file:{data}/packages.db?mode=ro", uri=True, timeout=LONG)) as database:
+        return database.execute(sql).fetchall()
 
 
 class Events:
@@ -60,7 +68,11 @@ class Daemon:
             command = [BIN / "verandad", "--data-dir", str(data), "--listen", f"127.0.0.1:{self.port}", *map(str, arguments)]
             self.process = subprocess.Popen(command, env=CLEAN | (environment or {}), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                self.kill()
+                raise
 
     def wait_ready(self):
         def ready():

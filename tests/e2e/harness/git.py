@@ -42,6 +42,13 @@ class Repository:
         run_git("init", "-q", "--bare", f"--initial-branch={branch}", self.path)
         run_git("config", "http.receivepack", "false", cwd=self.path)
 
+    @classmethod
+    def at(cls, path, clock):
+        """One that is there already; its next commits are made after `clock`, in seconds since 1970."""
+        found = cls.__new__(cls)
+        found.path, found.clock = str(path), clock
+        return found
+
     def git(self, *arguments):
         return run_git(*arguments, cwd=self.path)
 

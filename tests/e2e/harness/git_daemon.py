@@ -13,7 +13,7 @@ class GitDaemon:
     def __init__(self, root):
         self.port = free_port()
         self.process = subprocess.Popen(["git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1", f"--port={self.port}", f"--base-path={root}", str(root)],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
         wait_for(lambda: accepts(self.port), "git daemon")
 
     def url(self, path):

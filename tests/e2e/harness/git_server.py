@@ -66,14 +66,21 @@ class GitServer:
             self.set_users(users)
         socket_path = self.folder / "cgi.sock"  # named relative to the folder: a path of a socket must be short
         socket_path.unlink(missing_ok=True)
-        self.cgi = subprocess.Popen(["fcgiwrap", "-c", str(workers), "-s", "unix:cgi.sock"], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                    start_new_session=True)
-        wait_for(socket_path.exists, "the socket of fcgiwrap")
-        (self.folder / "nginx.conf").write_text(self.configuration())
-        self.nginx = subprocess.Popen(["nginx", "-p", str(self.folder), "-e", str(self.folder / "error.log"), "-c", str(self.folder / "nginx.conf")],
-                                      cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-                                      env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
-        wait_for(lambda: accepts(self.port), "nginx")
+        self.processes = []
+        try:
+            self.start("fcgiwrap", "-c", str(workers), "-s", "unix:cgi.sock")
+            wait_for(socket_path.exists, "the socket of fcgiwrap")
+            (self.folder / "nginx.conf").write_text(self.configuration())
+            self.start("nginx", "-p", str(self.folder), "-e", str(self.folder / "error.log"), "-c", str(self.folder / "nginx.conf"))
+            wait_for(lambda: accepts(self.port), "nginx")
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, *command):
+        """Starts a server in a process group of its own, with what it starts, and in the session of the test, which ends with that."""
+        self.processes.append(subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
+                                               env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}))
 
     def configuration(self):
         tls = f"ssl_certificate {self.folder}/server.crt; ssl_certificate_key {self.folder}/server.key;" if self.tls else ""
@@ -82,7 +89,7 @@ class GitServer:
         statuses = " ".join(f"if ($code = {code}) {{ return {code}; }}" for code in (401, 403, 404, 429, 500, 502, 503))
         return CONFIGURATION.format(dir=self.folder, user="user root;" if os.geteuid() == 0 else "", port=self.port, mark_port=self.mark_port, ssl=" ssl" if self.tls else "", tls=tls, auth=auth,
                                     statuses=statuses, backend=BACKEND, root=self.root, moved=self.moved,
-                                    protocol="fastcgi_param GIT_PROTOCOL $http_git_protocol;" if self.v2 else "")
+                                    protocol="fastcgi_param GIT_PROTOCOL $http_git_protocol;" if self.v2 else 'fastcgi_param HTTP_GIT_PROTOCOL "";')
 
     def set_users(self, users):
         self.users = users
@@ -115,10 +122,10 @@ class GitServer:
         return [line for line in lines if '"GET /mark-' not in line]
 
     def close(self):
-        for process in (self.nginx, self.cgi):  # each with its children: fcgiwrap leaves its own alone
+        for process in reversed(self.processes):  # each with its children: fcgiwrap leaves its own alone
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
-        for process in (self.nginx, self.cgi):
+        for process in self.processes:
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
