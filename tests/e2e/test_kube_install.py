@@ -47,10 +47,10 @@ class Installation(KubeCase):
 
     def start(self, *flags, wait=True):
         """The daemon with the token of the installed service account, as the kubelet would mount it; all that it asks goes through a proxy that writes it down."""
-        account = self.cluster.in_cluster("verandad", SYSTEM)
+        self.account = self.cluster.in_cluster("verandad", SYSTEM)
         self.proxy = FaultProxy.before(self.cluster)
         self.addCleanup(self.proxy.close)
-        config = self.cluster.kubeconfig("verandad", {"tokenFile": str(account / "token")}, server=self.proxy.url, namespace=SYSTEM)
+        config = self.cluster.kubeconfig("verandad", {"tokenFile": str(self.account / "token")}, server=self.proxy.url, namespace=SYSTEM)
         daemon = KubeDaemon(config, self.data, *EVERY, *flags, wait=wait)
         self.addCleanup(daemon.kill)
         return daemon
@@ -184,6 +184,24 @@ class Installation(KubeCase):
         self.assertEqual([r for r in self.proxy.requests() if r.status in (401, 403)], [], daemon.log()[-3000:])
         self.assertLessEqual(needed, granted)
         self.assertEqual(granted - needed, set(), "granted and not used")
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_a_token_that_is_replaced_in_its_file_is_used_without_a_restart(self):
+        daemon = self.start()
+        self.apply("r")
+        wait_for(lambda: self.ready("r"), "Ready", 120)
+        file = self.account / "token"
+        first = file.read_text()
+        # The account is made anew, so that the first token is of nobody.
+        self.cluster.expect("DELETE", f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/verandad")
+        self.cluster.kubectl("apply", "-k", INSTALLATION)
+        new = self.account / "token.new"
+        new.write_text(self.cluster.account_token("verandad", SYSTEM))
+        new.rename(file)
+        self.assertNotEqual(file.read_text(), first)
+        wait_for(lambda: self.cluster.request("GET", self.repositories, token=first)[0] == 401, "the first token to be refused", 60, 0.2)
+        self.branch("r", "nowhere")
+        wait_for(lambda: "nowhere" in self.cluster.expect("GET", f"{self.repositories}/r")["status"]["conditions"][0]["message"], f"another status\n{daemon.log()[-2000:]}", 120)
         self.assertEqual(daemon.stop(), 0)
 
     def test_a_right_that_is_taken_away_is_named_once_and_heals(self):

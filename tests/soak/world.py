@@ -1,11 +1,7 @@
 """The world of a soak: git remotes of several tempers, a real API server, and a fault proxy between it and the daemon."""
-import mmap
-import pathlib
 import random
 import shutil
 import socket
-import struct
-import subprocess
 import threading
 import urllib.parse
 
@@ -14,6 +10,7 @@ from harness.fault_proxy import FaultProxy, TcpProxy
 from harness.git import Repository, annotation, package
 from harness.git_server import GitServer
 from harness.kube import CONFIG_API, CRDS, Cluster
+from harness.machine import Machine
 
 NAMESPACES = ("team-a", "team-b", "team-c", "team-d")
 BRANCHES = ("main", "release", "next", "edge", "trial", "field")
@@ -111,24 +108,6 @@ class Remotes:
         self.server.close()
 
 
-class Machine:
-    """The daemon's clock and disk, as machine.c lets it see them; sound as long as nothing is said."""
-
-    def __init__(self, folder):
-        library, told = folder / "machine.so", folder / "machine"
-        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, pathlib.Path(__file__).with_name("machine.c"), "-ldl"], check=True)
-        told.write_bytes(bytes(16))
-        with told.open("r+b") as file:
-            self.memory = mmap.mmap(file.fileno(), 16)
-        self.environment = {"LD_PRELOAD": str(library), "VERANDA_SOAK_MACHINE": str(told), "VERANDA_SOAK_DATA": str(folder / "data")}
-        self.ahead, self.full = 0, False
-
-    def say(self, ahead=None, full=None):
-        """`ahead`: seconds that its clock is ahead of ours; `full`: whether its data directory has no room."""
-        self.ahead, self.full = self.ahead if ahead is None else ahead, self.full if full is None else full
-        self.memory[:] = struct.pack("qq", int(self.ahead * 10**9), self.full)
-
-
 class World:
     """Everything that a soak runs against, and the daemon; `close` ends it all."""
 
@@ -136,7 +115,7 @@ class World:
         self.folder, self.arguments = folder, arguments
         self.random = random.Random(arguments.seed)
         self.remotes, self.cluster, self.proxy, self.daemon = Remotes(folder, arguments.remotes), None, None, None
-        self.machine = Machine(folder) if arguments.machine else None
+        self.machine = Machine(folder, folder / "data") if arguments.machine else None
         try:
             self.cluster = Cluster(folder / "cluster")
             for file in ("repositories.yaml", "packagerevs.yaml"):

@@ -77,12 +77,15 @@ class Daemon:
     def wait_ready(self):
         def ready():
             if self.process.poll() is not None:
-                raise AssertionError(f"the daemon ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+                raise AssertionError(f"the daemon ended with {self.process.returncode}")
             try:
                 return self.http("/readyz")[0] == 200
             except OSError:
                 return False
-        wait_for(ready, "a ready daemon", 2 * LONG)
+        try:
+            wait_for(ready, "a ready daemon", 2 * LONG)
+        except AssertionError as failed:
+            raise AssertionError(f"{failed}\n--- daemon:\n{self.log()[-4000:]}") from None
 
     def wait_listening(self):
         """Until it answers, whatever it answers: its log may begin before."""

@@ -87,12 +87,15 @@ class Cluster(Servers):
             connection = self.connect()
             try:
                 for at, (path, body) in part:
-                    connection.request(method, path, None if body is None else json.dumps(body),
-                                       {"Authorization": "Bearer " + self.token(), "Accept": "application/json", "Content-Type": content_type})
-                    answer = connection.getresponse()
-                    text = answer.read().decode()
-                    if answer.status >= 300:
-                        raise AssertionError(f"{method} {path} answered {answer.status}: {text}")
+                    def answered(path=path, body=body):
+                        connection.request(method, path, None if body is None else json.dumps(body),
+                                           {"Authorization": "Bearer " + self.token(), "Accept": "application/json", "Content-Type": content_type})
+                        answer = connection.getresponse()
+                        text = answer.read().decode()
+                        return None if answer.status == 429 else (answer.status, text)
+                    status, text = wait_for(answered, f"an answer to {method} {path} other than 429", 120, 0.2)
+                    if status >= 300:
+                        raise AssertionError(f"{method} {path} answered {status}: {text}")
                     answers[at] = json.loads(text)
             finally:
                 connection.close()

@@ -1,4 +1,4 @@
-// Preloaded into the daemon of a soak: its disk is full and its clock is wrong while the soak says so, in the file that VERANDA_SOAK_MACHINE names.
+// Preloaded into a daemon: its disk is full and its clock is wrong while a test says so, in the file that VERANDA_TEST_MACHINE names.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-// The file's content; the soak writes it.
+// The content of the file; the test writes it.
 struct machine {
   int64_t ahead; // of the real clock, in nanoseconds
   int64_t disk_full;
@@ -25,7 +25,7 @@ static const volatile struct machine *state = &sound;
 static char data[256]; // the daemon's data directory
 
 __attribute__((constructor)) static void begin(void) {
-  const char *file = getenv("VERANDA_SOAK_MACHINE"), *folder = getenv("VERANDA_SOAK_DATA");
+  const char *file = getenv("VERANDA_TEST_MACHINE"), *folder = getenv("VERANDA_TEST_DATA");
   if (file == NULL || folder == NULL || strlen(folder) >= sizeof data) return;
   const int fd = open(file, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
