@@ -1,6 +1,7 @@
 """Each bad input has its condition, with a class and what to do; nobody else is affected."""
 from harness.case import Case, manifest
 from harness.daemon import verandad
+from harness.silent import Silent
 from harness.wait import free_port, wait_for
 
 
@@ -39,14 +40,12 @@ class BadRemotes(Case):
         self.assertNotIn("hunter-2-word", daemon.log())
 
     def test_a_hanging_host_blocks_nobody(self):
-        """A server that accepts and says nothing."""
-        import socket
-        silent = socket.create_server(("127.0.0.1", 0))
+        silent = Silent()
         self.addCleanup(silent.close)
         good = self.repository("good")
         good.publish("a", 1)
         for number in range(6):
-            self.write(f"h{number}.yaml", manifest(f"h{number}", f"http://127.0.0.1:{silent.getsockname()[1]}/r{number}.git"))
+            self.write(f"h{number}.yaml", manifest(f"h{number}", f"http://127.0.0.1:{silent.port}/r{number}.git"))
         self.write("good.yaml", manifest("good", good.path))
         daemon = self.daemon("--max-concurrent-syncs=2", "--listing-timeout=15s")
         daemon.wait_condition("good", "Ready")

@@ -1,11 +1,9 @@
 """Deleting Repositories of a real API server: what is kept of one goes first, then its finalizer, whoever was up meanwhile."""
-import contextlib
-import socket
-import threading
 import time
 
 from harness.daemon import verandad
 from harness.kube import CONFIG_API
+from harness.silent import Silent
 from harness.wait import wait_for
 
 from test_kube_sync import EVERY, REPOSITORIES, Synced
@@ -13,33 +11,6 @@ from test_kube_sync import EVERY, REPOSITORIES, Synced
 OURS = "config.porch.kpt.dev/repository"
 OURS_TOO = "internal.porch.kpt.dev/packagerevision"  # of PackageRevs
 FOREIGN = "example.org/keep"
-
-
-class Deaf:
-    """A server that takes connections and never says a word."""
-
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.lock, self.taken = threading.Lock(), []
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                connection = self.listener.accept()[0]
-                with self.lock:
-                    self.taken.append(connection)
-
-    def count(self):
-        with self.lock:
-            return len(self.taken)
-
-    def close(self):
-        self.listener.close()
-        with self.lock:
-            for connection in self.taken:
-                connection.close()
 
 
 class Held(Synced):
@@ -139,12 +110,12 @@ class Deletion(Held):
             self.assertEqual(daemon.stop(), 0)
 
     def test_a_sync_that_hangs_is_stopped(self):
-        deaf = Deaf()
-        self.addCleanup(deaf.close)
+        silent = Silent()
+        self.addCleanup(silent.close)
         self.start(*EVERY, "--listing-timeout", "10m", "--sync-deadline", "10m")
-        self.url, good = f"http://127.0.0.1:{deaf.port}/r.git", self.url
+        self.url, good = f"http://127.0.0.1:{silent.port}/r.git", self.url
         self.cluster.apply(self.manifest())
-        wait_for(lambda: deaf.count() > 0, "a listing")
+        wait_for(lambda: silent.count() > 0, "a listing")
         self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=120s")
         self.url = good
         self.ready("next")

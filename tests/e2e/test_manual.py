@@ -130,3 +130,35 @@ class Bash(Case):
         self.assertEqual(self.complete(script, "_verandad", "verandad", "--data-dir", "f"), ["folder"])
         self.assertEqual(set(self.complete(script, "_verandad", "verandad", "--config", "=", "f")), {"folder", "fine"})
         self.assertEqual(self.complete(script, "_verandad", "verandad", "--listen", ""), [""])
+
+
+class Zsh(Case):
+    # What the completion system would offer is printed; `compdef` is what makes a sourced script known to it.
+    STUBS = 'compadd() { shift; print -rl -- "$@" }; _files() { print -r -- "files $*" }; compdef() { print -r -- "compdef $*" }'
+
+    def zsh(self, *arguments):
+        done = subprocess.run(["zsh", "-f", *map(str, arguments)], env=CLEAN | {"PATH": f"{BIN.resolve()}:{CLEAN['PATH']}"}, cwd=self.folder, capture_output=True, text=True,
+                              timeout=120, stdin=subprocess.DEVNULL)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.splitlines()
+
+    def complete(self, script, *words):
+        line = " ".join(f"'{word}'" for word in words)
+        return self.zsh("-c", f"{self.STUBS}; words=({line}); CURRENT={len(words)}; source {script}")
+
+    def test_of_the_command_line(self):
+        script = self.folder / "_veranda"
+        script.write_text(veranda("completion", "zsh").stdout)
+        self.zsh("-n", script)
+        self.assertEqual(self.complete(script), ["compdef _veranda veranda"], "as it is sourced")
+        call = self.folder / "call"
+        call.write_text(f"source {script}\n_veranda\n")
+        self.assertEqual(self.complete(call, "veranda", "get", "-o", "na")[1:], ["name"])
+        self.assertEqual(self.complete(call, "veranda", "apply", "-f", "")[1:], ["files "])
+
+    def test_of_the_daemon(self):
+        script = REPOSITORY / "config/completion/_verandad"
+        self.zsh("-n", script)
+        self.assertEqual(set(self.complete(script, "verandad", "--")), flags(" ".join(re.findall(r"(?m)^  (--.*)$", verandad("--help").stdout))) | {"--help", "release"})
+        self.assertEqual(self.complete(script, "verandad", "--data-dir", ""), ["files -/"])
+        self.assertEqual(self.complete(script, "verandad", "--config", ""), ["files "])

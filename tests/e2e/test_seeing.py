@@ -4,7 +4,6 @@ import os
 import pathlib
 import pty
 import re
-import socket
 import subprocess
 import termios
 import threading
@@ -12,6 +11,7 @@ import unittest
 
 from harness.case import Case, manifest
 from harness.daemon import BIN, CLEAN, veranda, verandad
+from harness.silent import Silent
 from harness.wait import wait_for
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -53,10 +53,10 @@ class Progress(Case):
         return shown.decode()
 
     def test_is_one_line_that_fits_and_gives_way_to_the_log(self):
-        slow = socket.create_server(("127.0.0.1", 0))  # accepts, and says nothing until it ends
-        self.addCleanup(slow.close)
-        self.write("slow.yaml", manifest("slow", f"http://127.0.0.1:{slow.getsockname()[1]}/x.git"))
-        shown = self.on_terminal(40, "xterm", status=1, seen="3/4 repositories", then=slow.close)
+        silent = Silent()
+        self.addCleanup(silent.close)
+        self.write("slow.yaml", manifest("slow", f"http://127.0.0.1:{silent.port}/x.git"))
+        shown = self.on_terminal(40, "xterm", status=1, seen="3/4 repositories", then=silent.close)
         self.assertIn("3/4 repositories", shown)
         for line in shown.replace("\r\n", "\n").split("\n")[:-1]:
             self.assertRegex(line, r"\r\x1b\[K20\d\d-[^\r]*$", "a line of the log begins at the left")

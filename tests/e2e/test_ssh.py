@@ -1,11 +1,11 @@
 """Remotes over ssh, at a real sshd, and over git://, at a real git daemon."""
 import contextlib
 import pathlib
-import socket
 import time
 
 from harness.case import Case, manifest, secret
 from harness.git_daemon import GitDaemon
+from harness.silent import Silent
 from harness.ssh_server import SshServer
 from harness.wait import wait_for
 
@@ -104,12 +104,9 @@ class Ssh(SshCase):
         self.write("local.yaml", manifest("local", str(self.git_root / "r.git")))
         daemon.wait_condition("local", "Ready")
         before = threads(daemon)
-        with contextlib.closing(socket.socket()) as hole:
-            hole.bind(("127.0.0.1", 0))
-            hole.listen(512)
-            port = hole.getsockname()[1]
+        with contextlib.closing(Silent()) as hole:
             names = [f"hole{number}" for number in range(20)]
-            self.write("holes.yaml", *(manifest(name, f"ssh://git@127.0.0.1:{port}/{name}.git", secret="deploy") for name in names))
+            self.write("holes.yaml", *(manifest(name, f"ssh://git@127.0.0.1:{hole.port}/{name}.git", secret="deploy") for name in names))
             most = 0
             deadline = time.monotonic() + 90
             while any(daemon.condition(name).get("reason") != "Error" for name in names) and time.monotonic() < deadline:

@@ -1,7 +1,6 @@
 """The world of a soak: git remotes of several tempers, a real API server, and a fault proxy between it and the daemon."""
 import random
 import shutil
-import socket
 import threading
 import urllib.parse
 
@@ -11,6 +10,7 @@ from harness.git import Repository, annotation, package
 from harness.git_server import GitServer
 from harness.kube import CONFIG_API, CRDS, Cluster
 from harness.machine import Machine
+from harness.silent import Silent
 
 NAMESPACES = ("team-a", "team-b", "team-c", "team-d")
 BRANCHES = ("main", "release", "next", "edge", "trial", "field")
@@ -20,37 +20,6 @@ DIRECTORIES = ("", "", "team")
 LIST = CONFIG_API + "/repositories"
 REVS = CONFIG_API + "/packagerevs"
 FREQUENCY = ("--repo-sync-frequency=30s", "--health-check-frequency=10s", "--listing-timeout=5s", "--connect-timeout=3s", "--sync-deadline=60s")
-
-
-class Silent:
-    """Takes connections and says nothing, as a host behind a dead firewall does."""
-
-    def __init__(self):
-        self.listener, self.held = socket.create_server(("127.0.0.1", 0), backlog=256), set()
-        self.port = self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.hold, args=(connection,), daemon=True).start()
-
-    @staticmethod
-    def hold(connection):
-        with connection:
-            try:
-                while connection.recv(65536):
-                    pass
-            except OSError:
-                pass
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
 
 
 class Remotes:
