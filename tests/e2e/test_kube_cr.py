@@ -1,5 +1,4 @@
 """Package revisions as PackageRev objects (--cache=cr) on a real API server."""
-import os
 
 from harness.daemon import KubeDaemon, query, verandad
 from harness.fault_proxy import FaultProxy
@@ -7,7 +6,7 @@ from harness.git import package
 from harness.kube import CONFIG_API, CRDS, OTHER_CRDS, KubeCase
 from harness.wait import wait_for
 
-from test_kube_install import INSTALLATION, SYSTEM, used
+from test_kube_install import SYSTEM, overlay, rights, used
 from test_kube_sync import Synced
 
 LABEL = "internal.porch.kpt.dev/repository"
@@ -273,11 +272,7 @@ class Rights(Mirrored):
         super().tearDown()
 
     def test_its_role_is_enough_and_used(self):
-        overlay = self.folder / "overlay"
-        overlay.mkdir()
-        base, component = (os.path.relpath(path, overlay) for path in (INSTALLATION, INSTALLATION / "packagerevs"))
-        (overlay / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{component}]\n")
-        self.cluster.kubectl("apply", "-k", overlay)
+        self.cluster.kubectl("apply", "-k", overlay(self.folder / "overlay", "packagerevs"))
         self.cluster.install_crd(CRDS / "packagerevs.yaml")
         deployment = self.cluster.expect("GET", f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/verandad")
         self.assertIn({"name": "VERANDAD_CACHE", "value": "cr"}, deployment["spec"]["template"]["spec"]["containers"][0]["env"])
@@ -296,7 +291,7 @@ class Rights(Mirrored):
         needed = {right for right in map(used, proxy.requests()) if right[1] == "packagerevs"}
         self.assertEqual([r for r in proxy.requests() if r.status in (401, 403)], [], daemon.log()[-3000:])
         rules = self.cluster.expect("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/verandad-packagerevs")["rules"]
-        self.assertEqual(needed, {(group, resource, verb) for rule in rules for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]})
+        self.assertEqual(needed, rights(rules))
         self.cluster.kubectl("delete", "repository", "r", "-n", self.namespace, "--timeout=120s")
         self.assertEqual(self.objects(), {})
         self.assertEqual(daemon.stop(), 0)

@@ -2,7 +2,8 @@
 import json
 import re
 
-from harness.kube import CONFIG_API, CRD_API, CRDS, OTHER_CRDS, ROOT, KubeCase
+from harness import ROOT
+from harness.kube import CONFIG_API, CRD_API, CRDS, OTHER_CRDS, KubeCase
 from harness.wait import wait_for
 
 REPOSITORIES = "repositories.config.porch.kpt.dev"

@@ -157,11 +157,8 @@ class Deletion(Held):
         wait_for(lambda: self.rows() == 2, "the rows again", 120)
 
     def test_a_right_that_is_missing_is_said_and_heals(self):
-        def grant(name, verbs, resources):
-            self.cluster.kubectl("create", "role", name, f"--verb={verbs}", f"--resource={resources}", "-n", self.namespace)
-            self.cluster.kubectl("create", "rolebinding", name, f"--role={name}", "--user=robot", "-n", self.namespace)
-        grant("reader", "get,list,watch", REPOSITORIES)
-        grant("writer", "patch", f"{REPOSITORIES}/status")
+        self.grant("reader", "get,list,watch", REPOSITORIES)
+        self.grant("writer", "patch", f"{REPOSITORIES}/status")
         for what in (["watch", REPOSITORIES], ["patch", REPOSITORIES, "--subresource=status"]):  # the API server takes a moment to know of a role
             wait_for(lambda w=what: self.cluster.run_kubectl("auth", "can-i", *w, "--as=robot", "-n", self.namespace).returncode == 0, f"the right to {' '.join(what)}")
         daemon = self.start(user="robot")
@@ -174,7 +171,7 @@ class Deletion(Held):
         said = [line for line in daemon.log().splitlines() if "cannot be changed" in line]
         self.assertEqual(len(said), 1, daemon.log()[-4000:])
         self.assertIn("cannot patch resource", said[0])
-        grant("holder", "patch", REPOSITORIES)
+        self.grant("holder", "patch", REPOSITORIES)
         for name in ("r", "s", "t"):
             self.wait_reason("Ready", name, 120)
             self.assertEqual(self.finalizers(name), [OURS])
@@ -244,8 +241,7 @@ class Release(Held):
         manifest = self.manifest()
         manifest["metadata"]["finalizers"] = [OURS]
         self.cluster.apply(manifest)
-        self.cluster.kubectl("create", "role", "looker", "--verb=get,list", f"--resource={REPOSITORIES}", "-n", self.namespace)
-        self.cluster.kubectl("create", "rolebinding", "looker", "--role=looker", "--user=robot", "-n", self.namespace)
+        self.grant("looker", "get,list", REPOSITORIES)
         done = self.release("--lease-namespace", self.namespace, user="robot")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertRegex(done.stdout, rf"(?m)^Repository {self.namespace}/r: the finalizer was not removed: .*cannot patch resource")

@@ -3,12 +3,11 @@ import base64
 import json
 import os
 import re
-import shutil
 
-from harness import faults
+from harness import ROOT, faults
 from harness.daemon import KubeDaemon, verandad
 from harness.fault_proxy import FaultProxy
-from harness.kube import CONFIG_API, CRDS, ROOT, KubeCase
+from harness.kube import CONFIG_API, CRDS, KubeCase
 from harness.wait import wait_for
 
 from test_kube_sync import EVERY
@@ -26,6 +25,19 @@ def used(request):
     group, resource, name, part = path.groups()
     verb = VERBS.get(request.method) or ("watch" if request.watch else "get" if name else "list")
     return group or "", f"{resource}/{part}" if part else resource, verb
+
+
+def rights(rules):
+    """What the rules of a role permit, as `used` says it."""
+    return {(group, resource, verb) for rule in rules for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+
+
+def overlay(folder, *components):
+    """Makes a folder for kustomize: the installation with components."""
+    folder.mkdir()
+    base, *others = (os.path.relpath(path, folder) for path in (INSTALLATION, *(INSTALLATION / name for name in components)))
+    (folder / "kustomization.yaml").write_text(json.dumps({"resources": [base], "components": others}))
+    return folder
 
 
 class Installation(KubeCase):
@@ -103,11 +115,7 @@ class Installation(KubeCase):
 
     def build(self, *components):
         """The documents of the installation with some components; the API server takes each of them."""
-        overlay = self.folder / "overlay"
-        overlay.mkdir()
-        base, *others = (os.path.relpath(path, overlay) for path in (INSTALLATION, *(INSTALLATION / name for name in components)))
-        (overlay / "kustomization.yaml").write_text(json.dumps({"resources": [base], "components": others}))
-        documents = self.cluster.kubectl("kustomize", overlay).split("\n---\n")
+        documents = self.cluster.kubectl("kustomize", overlay(self.folder / "-".join(components), *components)).split("\n---\n")
         for document in documents:
             if not re.search(r"(?m)^kind: (ServiceMonitor|PrometheusRule)$", document):  # of an operator that is not here
                 self.cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=document)
@@ -117,7 +125,6 @@ class Installation(KubeCase):
         for components in (("replicas",), ("replicas", "metrics")):
             with self.subTest(components=components):
                 documents = self.build(*components)
-                shutil.rmtree(self.folder / "overlay")
                 kinds = [re.search(r"(?m)^kind: (.*)$", document).group(1) for document in documents]
                 self.assertEqual({kinds.count(kind) for kind in ("StatefulSet", "PodDisruptionBudget", "Role", "RoleBinding")}, {1})
                 self.assertEqual({kind for kind in kinds if kind in ("Deployment", "PersistentVolumeClaim")}, set())
@@ -138,8 +145,7 @@ class Installation(KubeCase):
             if re.search(r"(?m)^kind: Role(Binding)?$", document):
                 self.cluster.kubectl("apply", "-f", "-", input=document)
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{SYSTEM}/roles/verandad-leader"
-        granted = {(group, resource, verb) for rule in self.cluster.expect("GET", path)["rules"]
-                   for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+        granted = rights(self.cluster.expect("GET", path)["rules"])
         daemon = self.start("--leader-elect")
         self.apply("r")
         wait_for(lambda: self.ready("r"), "Ready", 120)
@@ -156,8 +162,7 @@ class Installation(KubeCase):
         self.assertEqual(deployment.count("scheme: HTTPS"), 3)
 
     def test_every_right_is_enough_and_used(self):
-        granted = {(group, resource, verb) for rule in self.cluster.expect("GET", ROLE)["rules"]
-                   for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+        granted = rights(self.cluster.expect("GET", ROLE)["rules"])
         daemon = self.start()
         self.apply("r")
         wait_for(lambda: self.ready("r"), "Ready", 120)

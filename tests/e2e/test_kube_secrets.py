@@ -131,10 +131,7 @@ class Life(Private):
         self.assert_untold(daemon, ONE, OTHER)
 
     def test_a_right_that_is_missing_is_said_once_and_heals(self):
-        def grant(name, verbs, resources):
-            self.cluster.kubectl("create", "role", name, f"--verb={verbs}", f"--resource={resources}", "-n", self.namespace)
-            self.cluster.kubectl("create", "rolebinding", name, f"--role={name}", "--user=robot", "-n", self.namespace)
-        grant("most", "get,list,watch,patch", f"{REPOSITORIES},{REPOSITORIES}/status")
+        self.grant("most", "get,list,watch,patch", f"{REPOSITORIES},{REPOSITORIES}/status")
         self.good()
         daemon = self.start(user="robot")
         for name in ("r", "s"):
@@ -144,7 +141,7 @@ class Life(Private):
         time.sleep(12)
         said = [line for line in daemon.log().splitlines() if "Secrets of a namespace cannot be read" in line]
         self.assertEqual(len(said), 1, daemon.log()[-4000:])
-        grant("reader", "get", "secrets")
+        self.grant("reader", "get", "secrets")
         for name in ("r", "s"):
             self.wait_reason("Ready", name, SOON)
 

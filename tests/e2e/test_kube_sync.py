@@ -47,6 +47,11 @@ class Synced(KubeCase):
     def rows(self, where="repository IS NOT NULL"):
         return query(self.data, f"SELECT count(*) FROM revisions WHERE {where}")[0][0]
 
+    def grant(self, name, verbs, resources):
+        """Lets the user robot do something in the namespace."""
+        self.cluster.kubectl("create", "role", name, f"--verb={verbs}", f"--resource={resources}", "-n", self.namespace)
+        self.cluster.kubectl("create", "rolebinding", name, f"--role={name}", "--user=robot", "-n", self.namespace)
+
     def events(self, reason):
         return [e for e in self.cluster.expect("GET", f"/api/v1/namespaces/{self.namespace}/events")["items"] if e["reason"] == reason]
 
@@ -239,14 +244,12 @@ class Trouble(Synced):
         self.assertEqual((types[0], types.count("Audited"), types.count("Ready")), ("Ready", 1, 1), types)
 
     def test_a_status_that_may_not_be_written_heals_with_the_role(self):
-        self.cluster.kubectl("create", "role", "reader", "--verb=get,list,watch,patch", f"--resource={REPOSITORIES}", "-n", self.namespace)
-        self.cluster.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=robot", "-n", self.namespace)
+        self.grant("reader", "get,list,watch,patch", REPOSITORIES)
         daemon = self.start(user="robot")
         self.cluster.apply(self.manifest())
         wait_for(lambda: "[!]API server: the last write failed (auth_rejected)" in daemon.http("/readyz?verbose")[1], "the refusal to be said")
         wait_for(lambda: self.rows() > 0, "a sync all the same")
-        self.cluster.kubectl("create", "role", "writer", "--verb=patch", f"--resource={REPOSITORIES}/status", "-n", self.namespace)
-        self.cluster.kubectl("create", "rolebinding", "writer", "--role=writer", "--user=robot", "-n", self.namespace)
+        self.grant("writer", "patch", f"{REPOSITORIES}/status")
         self.wait_reason("Ready")
 
     def test_a_watch_that_is_forbidden_heals_with_the_role(self):
@@ -256,8 +259,7 @@ class Trouble(Synced):
         daemon.wait_listening()
         wait_for(lambda: daemon.http("/readyz")[0] == 503 and "forbidden" in daemon.http("/readyz")[1], "the reason in the probe")
         self.assertEqual(len([line for line in daemon.log().splitlines() if "cannot be followed" in line]), 1, daemon.log())
-        self.cluster.kubectl("create", "role", "all", "--verb=get,list,watch,patch", f"--resource={REPOSITORIES},{REPOSITORIES}/status", "-n", self.namespace)
-        self.cluster.kubectl("create", "rolebinding", "all", "--role=all", "--user=robot", "-n", self.namespace)
+        self.grant("all", "get,list,watch,patch", f"{REPOSITORIES},{REPOSITORIES}/status")
         daemon.wait_ready()
         self.wait_reason("Ready")
 

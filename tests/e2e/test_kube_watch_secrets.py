@@ -1,6 +1,5 @@
 """Secrets that are watched (--watch-secrets) on a real API server, with the account and the roles of the installation: rotated, deleted, not watched for a while, not
 permitted, and that nothing is taken of those that no Repository names."""
-import os
 import re
 import time
 
@@ -10,7 +9,7 @@ from harness.fault_proxy import FaultProxy
 from harness.kube import CONFIG_API
 from harness.wait import wait_for
 
-from test_kube_install import INSTALLATION, SYSTEM, used
+from test_kube_install import INSTALLATION, SYSTEM, overlay, rights, used
 from test_kube_secrets import ONE, OTHER, SOON, TWO, Private
 from test_kube_sync import EVERY
 
@@ -104,7 +103,7 @@ class Life(Watched):
         self.assertEqual([r for r in self.proxy.requests() if r.status in (401, 403)], [], daemon.log()[-3000:])
         rules = [rule for name in ("verandad", "verandad-watchsecrets")
                  for rule in self.cluster.expect("GET", f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}")["rules"] if "secrets" in rule["resources"]]
-        self.assertEqual({used(r) for r in self.proxy.requests(path="/secrets")}, {("", "secrets", verb) for rule in rules for verb in rule["verbs"]})
+        self.assertEqual({used(r) for r in self.proxy.requests(path="/secrets")}, rights(rules))
         self.assertEqual(daemon.stop(), 0)
 
     def test_of_secrets_that_no_repository_names_nothing_is_taken(self):
@@ -175,11 +174,7 @@ class Component(Watched):
     def test_it_builds_on_the_installation_alone_and_with_others_in_any_order(self):
         for components in (["watchsecrets"], ["packagerevs", "watchsecrets"], ["replicas", "watchsecrets"], ["watchsecrets", "replicas", "metrics"]):
             with self.subTest(components=components):
-                overlay = self.folder / "-".join(components)
-                overlay.mkdir()
-                base, *others = (os.path.relpath(path, overlay) for path in (INSTALLATION, *(INSTALLATION / name for name in components)))
-                (overlay / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{', '.join(others)}]\n")
-                documents = self.cluster.kubectl("kustomize", overlay).split("\n---\n")
+                documents = self.cluster.kubectl("kustomize", overlay(self.folder / "-".join(components), *components)).split("\n---\n")
                 workload = next(d for d in documents if re.search(r"(?m)^kind: (Deployment|StatefulSet)$", d))
                 self.assertIn('- name: VERANDAD_WATCH_SECRETS\n          value: "true"\n', workload)
                 self.assertEqual("VERANDAD_LEADER_ELECT" in workload, "replicas" in components)

@@ -5,10 +5,9 @@ import subprocess
 import sys
 import unittest
 
+from harness import ROOT
 from harness.case import Case, manifest
 from harness.daemon import BIN, CLEAN, veranda, verandad
-from test_service import REPOSITORY
-
 
 
 def below(*path):
@@ -29,7 +28,7 @@ def flags(text):
 class Pages(Case):
     def setUp(self):
         super().setUp()
-        subprocess.run([sys.executable, REPOSITORY / "tools/man-pages", BIN, self.folder], check=True, timeout=120, stdin=subprocess.DEVNULL)
+        subprocess.run([sys.executable, ROOT / "tools/man-pages", BIN, self.folder], check=True, timeout=120, stdin=subprocess.DEVNULL)
 
     def page(self, name):
         return (self.folder / name).read_text().replace("\\-", "-")
@@ -122,7 +121,7 @@ class Bash(Case):
         self.assertEqual(self.complete(script, "_veranda", "veranda", "sync", "s", **at), ["some"])
 
     def test_of_the_daemon(self):
-        script = (REPOSITORY / "config/completion/verandad.bash").read_text()
+        script = (ROOT / "config/completion/verandad.bash").read_text()
         self.assertEqual(set(self.complete(script, "_verandad", "verandad", "--")), flags(" ".join(re.findall(r"(?m)^  (--.*)$", verandad("--help").stdout))) | {"--help"})
         self.assertEqual(self.complete(script, "_verandad", "verandad", "r"), ["release"])
         (self.folder / "folder").mkdir()
@@ -157,7 +156,7 @@ class Zsh(Case):
         self.assertEqual(self.complete(call, "veranda", "apply", "-f", "")[1:], ["files "])
 
     def test_of_the_daemon(self):
-        script = REPOSITORY / "config/completion/_verandad"
+        script = ROOT / "config/completion/_verandad"
         self.zsh("-n", script)
         self.assertEqual(set(self.complete(script, "verandad", "--")), flags(" ".join(re.findall(r"(?m)^  (--.*)$", verandad("--help").stdout))) | {"--help", "release"})
         self.assertEqual(self.complete(script, "verandad", "--data-dir", ""), ["files -/"])

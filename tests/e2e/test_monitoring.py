@@ -1,17 +1,16 @@
 """Alerts and dashboard: they parse, fire when they should, and name only what /metrics shows."""
 import json
-import pathlib
 import re
 import shutil
 import subprocess
 import unittest
 
+from harness import ROOT
 from harness.case import Case, manifest
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-ALERTS = REPOSITORY / "config/monitoring/alerts.yaml"
-OPERATOR = REPOSITORY / "config/kubernetes/metrics/prometheusrule.yaml"
-DASHBOARD = REPOSITORY / "config/monitoring/dashboard.json"
+ALERTS = ROOT / "config/monitoring/alerts.yaml"
+OPERATOR = ROOT / "config/kubernetes/metrics/prometheusrule.yaml"
+DASHBOARD = ROOT / "config/monitoring/dashboard.json"
 FROM_PROMETHEUS = {"instance", "job", "le"}  # labels that a scrape or a histogram adds
 SELECTOR = re.compile(r"\b(veranda_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
@@ -97,7 +96,7 @@ class Names(Case):
 
 class Rules(unittest.TestCase):
     def test_each_alert_has_its_runbook(self):
-        book = (REPOSITORY / "docs/troubleshooting.md").read_text()
+        book = (ROOT / "docs/troubleshooting.md").read_text()
         chapters = re.findall(r"(?m)^### (Veranda\w+)$", book)
         self.assertEqual(chapters, [name for name, *_ in alerts()])
         for name, _, _, anchor in alerts():
@@ -117,7 +116,7 @@ class Prometheus(Case):
         self.assertIn(f"{len(alerts())} rules found", said)
 
     def test_each_alert_fires_and_each_keeps_quiet(self):
-        text = (REPOSITORY / "tests/monitoring/alerts_test.yaml").read_text()
+        text = (ROOT / "tests/monitoring/alerts_test.yaml").read_text()
         for name, *_ in alerts():
             self.assertEqual(re.findall(rf"(?m)^  - name: {name}(.*)$", text), ["", ", not"], name)
         rules = "rule_files: [alerts.yaml]"

@@ -7,9 +7,9 @@ import subprocess
 import tempfile
 import unittest
 
+from harness import ROOT
 from harness.case import Case, manifest
 from harness.daemon import BIN, CLEAN
-from test_service import REPOSITORY
 
 TOOLS = ("cpack", "dpkg-deb", "dpkg-shlibdeps", "file")
 missing = [tool for tool in TOOLS if shutil.which(tool) is None] + ([] if (BIN / "CPackConfig.cmake").exists() else ["CPackConfig.cmake"])
@@ -58,7 +58,7 @@ class Package(unittest.TestCase):
         needs = self.field("Depends")
         for name in ("libcaf-core", "libcurl4", "libgit2-", "libsqlite3-0", "libssl3", "ca-certificates", "tzdata"):
             self.assertRegex(needs, rf"(^|, ){name}", name)
-        version = re.search(r"project\(veranda VERSION ([\d.]+)", (REPOSITORY / "CMakeLists.txt").read_text()).group(1)
+        version = re.search(r"project\(veranda VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text()).group(1)
         self.assertEqual((self.field("Package"), self.field("Version")), ("veranda", version + "-1"))
 
     def test_settings_survive_an_upgrade_and_nothing_starts(self):

@@ -2,12 +2,6 @@
 from harness.case import Case, manifest, secret
 from harness.connect_proxy import ConnectProxy
 from harness.git_server import make_certificates
-from harness.wait import wait_for
-
-
-def told(daemon, text):
-    """The message of the condition once it says so."""
-    return wait_for(lambda: (lambda message: text in message and message)(daemon.condition("r").get("message", "")), f"{text} in {daemon.condition('r')}", 120)
 
 
 class ClientCertificates(Case):
@@ -56,7 +50,7 @@ class ClientCertificates(Case):
         make_certificates(other)
         half = {"tls.crt": self.pair()["tls.crt"], "tls.key": self.pair(other)["tls.key"]}
         self.write("secrets.yaml", secret("robot", "kubernetes.io/tls", {**half, "ca.crt": self.git.ca}))
-        self.assertIn("tls.key", told(daemon, "client certificate is not usable"))
+        self.assertIn("tls.key", self.told(daemon, "client certificate is not usable"))
         self.write("secrets.yaml", secret("robot", "kubernetes.io/tls", {**self.pair(), "ca.crt": self.git.ca}))
         daemon.wait_condition("r", "Ready")
 
@@ -102,7 +96,7 @@ class Proxies(Case):
         self.assertEqual(proxy.requests(), [])
         daemon.stop()
         daemon = self.daemon("--allow-plaintext-credentials")
-        told(daemon, "the proxy of the secret (its key proxy) wants other credentials (HTTP 407)")
+        self.told(daemon, "the proxy of the secret (its key proxy) wants other credentials (HTTP 407)")
         self.assertNotIn(f"127.0.0.1:{proxy.port}", daemon.log() + daemon.cli("dump", "-o", "json"))
         self.write("secrets.yaml", secret("way", "Opaque", {**way, "proxyPassword": "pa55-of-proxy"}))
         daemon.wait_condition("r", "Ready")

@@ -1,7 +1,6 @@
 """What people see: tables, watches, cron previews, dump, probes, metrics."""
 import json
 import os
-import pathlib
 import pty
 import re
 import subprocess
@@ -9,13 +8,13 @@ import termios
 import threading
 import unittest
 
+from harness import ROOT
 from harness.case import Case, manifest
 from harness.daemon import BIN, CLEAN, veranda, verandad
 from harness.silent import Silent
 from harness.wait import wait_for
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-VECTORS = REPOSITORY / "tests/data/cron-vectors.json"
+VECTORS = ROOT / "tests/data/cron-vectors.json"
 
 
 class Progress(Case):
@@ -123,7 +122,7 @@ class CommandLine(Case):
     def test_metric_names_are_the_documented_ones(self):
         status, text = self.running.http("/metrics")
         live = set(re.findall(r"^# TYPE (\S+)", text, re.M))
-        documented = set(re.findall(r"^\| `(veranda_\w+)", (REPOSITORY / "docs/metrics.md").read_text(), re.M))
+        documented = set(re.findall(r"^\| `(veranda_\w+)", (ROOT / "docs/metrics.md").read_text(), re.M))
         self.assertTrue(live)
         self.assertEqual(live, documented)
 

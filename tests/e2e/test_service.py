@@ -9,12 +9,12 @@ import tempfile
 import time
 import unittest
 
+from harness import ROOT
 from harness.case import Case, manifest
 from harness.daemon import KubeDaemon, verandad
 from harness.wait import LONG, free_port, wait_for
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-UNIT = REPOSITORY / "config/systemd/verandad.service"
+UNIT = ROOT / "config/systemd/verandad.service"
 
 
 class Manager:
@@ -131,7 +131,7 @@ class Unit(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stderr.count("verandad.service:")), (0, 0), done.stderr + done.stdout[-3000:])
 
     def test_its_times_are_in_step_with_the_defaults(self):
-        documented = (REPOSITORY / "docs/configuration.md").read_text()
+        documented = (ROOT / "docs/configuration.md").read_text()
         deadline = int(re.search(r"`--shutdown-deadline DURATION` \| `\w+` \| `(\d+)s`", documented).group(1))
         self.assertGreaterEqual(int(self.values("TimeoutStopSec")[0].removesuffix("s")), deadline + 5)
 

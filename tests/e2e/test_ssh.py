@@ -29,9 +29,6 @@ class SshCase(Case):
         data = {name: self.ssh.key(key), "known_hosts": self.ssh.known_hosts() if known_hosts is None else known_hosts}
         self.write("secret.yaml", secret("deploy", kind, {k: v for k, v in data.items() if v}))
 
-    def told(self, daemon, text, name="r"):
-        return wait_for(lambda: (lambda message: text in message and message)(daemon.condition(name).get("message", "")), f"{text} on {name}")
-
 
 class Ssh(SshCase):
     def test_syncs_and_keeps_the_key_to_itself(self):

@@ -9,6 +9,7 @@ import unittest
 from .daemon import Daemon, veranda
 from .git import Repository
 from .git_server import GitServer
+from .wait import LONG, wait_for
 
 MANIFEST = """apiVersion: config.porch.kpt.dev/v1alpha1
 kind: Repository
@@ -70,6 +71,10 @@ class Case(unittest.TestCase):
 
     def remove(self, file):
         (self.manifests / file).unlink()
+
+    def told(self, daemon, text, name="r"):
+        """The message of the condition once `text` is in it."""
+        return wait_for(lambda: (message := daemon.condition(name).get("message", "")) and text in message and message, f"{text} on {name}", 2 * LONG)
 
     def assert_as_scanned(self, daemon, name, url, *flags, namespace="default"):
         """What the daemon holds of one repository is what a scan without state finds now."""

@@ -8,9 +8,10 @@ import signal
 import sqlite3
 import subprocess
 
+from . import ROOT
 from .wait import LONG, free_port, wait_for
 
-BIN = pathlib.Path(os.environ.get("VERANDA_BIN_DIR", pathlib.Path(__file__).resolve().parents[3] / "build/release"))
+BIN = pathlib.Path(os.environ.get("VERANDA_BIN_DIR", ROOT / "build/release"))
 # What daemons are started with. The tests' servers are on loopback, where remotes are refused with --kubernetes; a flag replaces the variable.
 CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("VERANDA") and not key.lower().endswith("_proxy")} | {"TZ": "UTC", "VERANDAD_ALLOW_CIDR": "127.0.0.0/8"}
 

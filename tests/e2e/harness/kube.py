@@ -12,8 +12,9 @@ import tempfile
 import unittest
 import urllib.parse
 
+from . import ROOT
 from .case import Case
-from .kube_servers import ROOT, Servers, binaries
+from .kube_servers import Servers, binaries
 from .wait import wait_for
 
 CRDS = ROOT / "config/kubernetes/crd"

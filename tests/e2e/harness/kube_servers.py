@@ -11,10 +11,9 @@ import subprocess
 import tempfile
 import unittest
 
+from . import ROOT
 from .git_server import make_certificates
 from .wait import accepts, free_port, wait_for
-
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def binaries():

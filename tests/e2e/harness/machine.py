@@ -1,10 +1,11 @@
 """A machine for a daemon whose clock is wrong and whose disk is full when a test says so."""
 import mmap
-import pathlib
 import struct
 import subprocess
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2] / "support/machine.c"
+from . import ROOT
+
+SOURCE = ROOT / "tests/support/machine.c"
 
 
 class Machine:

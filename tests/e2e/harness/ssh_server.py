@@ -1,8 +1,9 @@
 """The sshd that tests/support has."""
-import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+from . import ROOT
+
+sys.path.insert(0, str(ROOT / "tests/support"))
 from ssh_server import SshServer  # noqa: E402
 
 __all__ = ["SshServer"]
