@@ -1,7 +1,6 @@
 """Many PackageRev objects (--cache=cr) on a real API server: how long they take to appear, what each costs the server and the daemon, and what remains when nothing changes."""
 import collections
 import time
-import urllib.parse
 
 from harness.daemon import query
 from harness.git import Repository, package
@@ -11,7 +10,6 @@ from on_cluster import OnCluster
 
 OF_ONE = 250  # revisions of one repository
 WINDOW = 60   # seconds over which steady figures are taken
-PAGE = 500    # objects of one page of a list: more take the server longer than it gives a request
 NAMESPACE = "mirrored"
 REVS = f"{CONFIG_API}/namespaces/{NAMESPACE}/packagerevs"
 SYNCED = "veranda_repositories_by_condition{ready=\"true\"}"
@@ -54,14 +52,8 @@ class Mirror(OnCluster):
         return self.launch("--cache=cr", "--repo-sync-frequency=1h")
 
     def objects(self):
-        """All objects, by name, read in pages."""
-        found, token = {}, ""
-        while True:
-            page = self.cluster.expect("GET", f"{REVS}?limit={PAGE}" + (f"&continue={urllib.parse.quote(token)}" if token else ""))
-            found.update((item["metadata"]["name"], item) for item in page["items"])
-            token = page["metadata"].get("continue", "")
-            if not token:
-                return found
+        """All objects, by name."""
+        return {item["metadata"]["name"]: item for item in self.cluster.list_all(REVS)}
 
     def rows(self):
         return {name for name, in query(self.folder / "data", "SELECT name FROM revisions WHERE repository IS NOT NULL")}

@@ -2,7 +2,6 @@
 import random
 import shutil
 import threading
-import urllib.parse
 
 from harness.daemon import KubeDaemon
 from harness.fault_proxy import FaultProxy, TcpProxy
@@ -106,14 +105,8 @@ class World:
         return self.cluster.expect("GET", LIST)["items"]
 
     def package_revs(self):
-        """All PackageRev objects, read in pages."""
-        found, token = [], ""
-        while True:
-            page = self.cluster.expect("GET", f"{REVS}?limit=500" + (f"&continue={urllib.parse.quote(token)}" if token else ""))
-            found += page["items"]
-            token = page["metadata"].get("continue", "")
-            if not token:
-                return found
+        """All PackageRev objects."""
+        return self.cluster.list_all(REVS)
 
     def close(self):
         if self.daemon:

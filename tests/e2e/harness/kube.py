@@ -76,6 +76,16 @@ class Cluster(Servers):
             raise AssertionError(f"{method} {path} answered {status}: {answer}")
         return answer
 
+    def list_all(self, path, page=500):
+        """All objects of a list, read in pages: more at once take the server longer than it gives a request."""
+        found, token = [], ""
+        while True:
+            part = self.expect("GET", f"{path}?limit={page}" + (f"&continue={urllib.parse.quote(token)}" if token else ""))
+            found += part["items"]
+            token = part["metadata"].get("continue", "")
+            if not token:
+                return found
+
     def patch(self, path, change, **more):
         """A merge patch."""
         return self.expect("PATCH", path, change, content_type="application/merge-patch+json", **more)
