@@ -38,7 +38,12 @@ using worker_actor = caf::typed_actor<caf::replies_to<msg::job>::with<msg::job_r
 
 /// The bounded queue in front of the workers. `overloaded` when it is full.
 using worker_pool_actor = caf::typed_actor<caf::replies_to<msg::job>::with<msg::job_result>, caf::reacts_to<msg::drop_stopped_jobs>,
+                                           caf::replies_to<msg::find_job>::with<std::string>,
                                            caf::reacts_to<msg::worker_overdue>>; // INTERNAL timer
+
+/// What is known of each host, for all remotes there: whether it is up, and whether it wants to be left alone. Asked before a listing or a fetch, told what came of it.
+using host_keeper_actor = caf::typed_actor<caf::replies_to<msg::enter_host>::with<msg::host_pass>, caf::reacts_to<msg::host_answered>,
+                                           caf::reacts_to<msg::host_due>>; // INTERNAL timer
 
 /// Ref listings over http(s). Own thread, one libcurl multi.
 using http_actor = caf::typed_actor<caf::replies_to<msg::list_http>::with<msg::listing_ptr>,
@@ -47,6 +52,7 @@ using http_actor = caf::typed_actor<caf::replies_to<msg::list_http>::with<msg::l
 /// One remote: single-flight listing, one job on its mirror at a time.
 using remote_actor = caf::typed_actor<caf::reacts_to<msg::join_remote>, caf::reacts_to<msg::leave_remote>,
                                       caf::replies_to<msg::get_listing>::with<msg::listing_ptr>,
+                                      caf::replies_to<msg::get_place>::with<std::string>,
                                       caf::replies_to<msg::run_sync>::with<msg::sync_result_ptr>>;
 
 /// An object and the remote that its spec names (null when the spec is not good enough to have one).

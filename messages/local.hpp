@@ -99,6 +99,7 @@ struct repository_state_view {
   repository_status status;
   durable_state durable;
   std::string phase;
+  std::string place; ///< in the queue, and why it waits there; empty: it does not wait
 };
 struct get_state {};
 /// OpenRepository: the object's present state; older generations of the same uid are harmless.
@@ -135,8 +136,14 @@ struct get_listing {
   std::string uid;
   std::string known_digest;
   std::chrono::steady_clock::time_point not_before{};
+  bool user = false; ///< a person waits for it
 };
 using listing_ptr = std::shared_ptr<const git::listing>;
+
+/// Where the listing or the sync of a repository waits, and for what; answered with one clause, empty when it does not wait.
+struct get_place {
+  std::string uid;
+};
 
 /// What a repository asks to be done on a worker slot: fetch when needed, discover, stream contents, compare.
 struct run_sync {
@@ -184,6 +191,35 @@ struct secrets_unused {
 /// INTERNAL timer: those that were refused are looked at again.
 struct recheck_secrets {};
 
+// -- hosts ---------------------------------------------------------------------------------------
+
+/// A remote is about to ask its host. Answered when it may; refused with `host_unavailable` while the host is taken to be down, with `overloaded` while the host
+/// wants to be left alone. Held while somebody else finds out whether the host is back.
+struct enter_host {
+  std::string host;   ///< `https://git.example:8443`
+  std::string remote; ///< its identity
+  std::string budget; ///< whose requests the host counts these among: a Secret's, or empty
+  bool user = false;  ///< a person waits: may be tried although it is not time yet
+  bool fetch = false; ///< follows a listing that was just made: only the host's own wish holds it back
+};
+struct host_pass {
+  std::uint64_t probe = 0; ///< not 0: this try decides for all who wait for the host
+};
+/// What came of it: every pass to list is answered with one of these, a fetch when the host wants to be left alone.
+struct host_answered {
+  std::string host;
+  std::string remote;
+  std::string budget;
+  std::uint64_t probe = 0;
+  std::optional<failure> why; ///< nothing: it answered
+  std::optional<std::chrono::milliseconds> pause; ///< it wants to be left alone for so long
+};
+/// INTERNAL timer: a try that decides was not heard of, or a host's wish is over.
+struct host_due {
+  std::string host;
+  std::uint64_t epoch = 0;
+};
+
 // -- http ----------------------------------------------------------------------------------------
 
 /// Start one listing over http(s) on the multi thread.
@@ -219,6 +255,10 @@ struct job_result {
 };
 /// Jobs whose token was stopped while they wait are answered at once.
 struct drop_stopped_jobs {};
+/// Where the job with this token waits: one clause, empty when it does not wait here.
+struct find_job {
+  cancel_token_ptr cancel;
+};
 /// INTERNAL: a worker's deadline passed.
 struct worker_overdue {
   std::uint64_t job_id = 0;
@@ -370,6 +410,12 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::listing_ptr)
 VERANDA_LOCAL_MESSAGE(veranda::msg::run_sync)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sync_result_ptr)
 VERANDA_LOCAL_MESSAGE(veranda::msg::listing_due)
+VERANDA_LOCAL_MESSAGE(veranda::msg::get_place)
+VERANDA_LOCAL_MESSAGE(veranda::msg::enter_host)
+VERANDA_LOCAL_MESSAGE(veranda::msg::host_pass)
+VERANDA_LOCAL_MESSAGE(veranda::msg::host_answered)
+VERANDA_LOCAL_MESSAGE(veranda::msg::host_due)
+VERANDA_LOCAL_MESSAGE(veranda::msg::find_job)
 VERANDA_LOCAL_MESSAGE(veranda::msg::list_http)
 VERANDA_LOCAL_MESSAGE(veranda::msg::continue_transfers)
 VERANDA_LOCAL_MESSAGE(veranda::msg::job)

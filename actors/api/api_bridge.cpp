@@ -68,6 +68,8 @@ nlohmann::json to_json(const msg::repository_state_view& view) {
                        {"lastError", d.last_error},
                        {"badCount", d.bad_count},
                        {"nextSyncCause", view.status.next_sync_cause}};
+  if (!view.place.empty())
+    state["place"] = view.place;
   if (d.next_sync)
     state["nextSync"] = format_rfc3339(*d.next_sync);
   if (d.last_success)

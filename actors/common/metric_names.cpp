@@ -69,7 +69,7 @@ metric_set::metric_set()
                     schedule_buckets},
       condition_transitions{registry,
                             {"veranda_condition_transitions_total", rising, "Changes of the Ready condition, by the reason it changed to.", {"to"}},
-                            one_label({"Ready", "Reconciling", "Error", "other"})},
+                            one_label({"Ready", "Reconciling", "Error", "HostUnavailable", "other"})},
 
       leader{registry, {"veranda_leader", level, "1 while this process leads, or needs no leader; 0 while it stands by."}, no_labels},
       repositories{registry, {"veranda_repositories", level, "Repository objects that this node keeps in step."}, no_labels},
@@ -116,6 +116,14 @@ metric_set::metric_set()
       fetches{registry, {"veranda_remote_fetches_total", rising, "Fetches from a remote into its mirror.", {"result", "error_class"}}, outcomes(false)},
       fetch_duration{registry, {"veranda_remote_fetch_seconds", spread, "Duration of a fetch."}, no_labels, work_buckets},
       fetched_bytes{registry, {"veranda_remote_fetched_bytes_total", rising, "Bytes received by fetches."}, no_labels},
+
+      hosts{registry,
+            {"veranda_hosts", level, "Hosts of remotes that are taken to be down (unavailable), or that asked to be left alone for a while (paused).", {"state"}},
+            one_label({"unavailable", "paused"})},
+      host_transitions{registry, {"veranda_host_transitions_total", rising, "Times a host was found to be down, and to answer again.", {"to"}}, one_label({"unavailable", "available"})},
+      held_back{registry,
+                {"veranda_remote_held_back_total", rising, "Listings and fetches that were not tried because of the state of their host.", {"reason"}},
+                one_label({"unavailable", "paused"})},
 
       queue_length{registry, {"veranda_queue_length", level, "Jobs that wait for a worker."}, no_labels},
       queue_wait{registry, {"veranda_queue_wait_seconds", spread, "How long jobs waited for a worker."}, no_labels, work_buckets},

@@ -60,6 +60,11 @@ struct metric_set {
   histograms fetch_duration;
   counters fetched_bytes;
 
+  // Hosts of remotes
+  gauges hosts;
+  counters host_transitions;
+  counters held_back;
+
   // Queue and workers
   gauges queue_length;
   histograms queue_wait;

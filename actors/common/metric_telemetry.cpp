@@ -115,6 +115,15 @@ void metric_telemetry::fetched(const failure* why, duration took, std::uint64_t 
   metrics_.fetched_bytes.get().add(received_bytes);
 }
 
+void metric_telemetry::hosts(std::size_t unavailable, std::size_t paused) {
+  metrics_.hosts.at({"unavailable"}).set(static_cast<double>(unavailable));
+  metrics_.hosts.at({"paused"}).set(static_cast<double>(paused));
+}
+
+void metric_telemetry::host_changed(bool answers) { metrics_.host_transitions.at({answers ? "available" : "unavailable"}).add(); }
+
+void metric_telemetry::held_back(const char* reason) { metrics_.held_back.at({reason}).add(); }
+
 void metric_telemetry::queue(std::size_t waiting, std::size_t busy) {
   metrics_.queue_length.get().set(static_cast<double>(waiting));
   metrics_.workers_busy.get().set(static_cast<double>(busy));

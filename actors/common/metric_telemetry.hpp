@@ -43,6 +43,9 @@ public:
   void manifest_problems(std::size_t count) override;
   void listing_ended(const failure* why, duration took, std::uint64_t received_bytes) override;
   void fetched(const failure* why, duration took, std::uint64_t received_bytes) override;
+  void hosts(std::size_t unavailable, std::size_t paused) override;
+  void host_changed(bool answers) override;
+  void held_back(const char* reason) override;
   void queue(std::size_t waiting, std::size_t busy) override;
   void queue_wait(duration waited) override;
   void cache_transaction(bool ok, duration took) override;

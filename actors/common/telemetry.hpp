@@ -34,6 +34,11 @@ public:
 
   virtual void listing_ended(const failure* why, duration took, std::uint64_t received_bytes) = 0;
   virtual void fetched(const failure* why, duration took, std::uint64_t received_bytes) = 0;
+  /// Hosts that are taken to be down, and those that want to be left alone.
+  virtual void hosts(std::size_t unavailable, std::size_t paused) = 0;
+  virtual void host_changed(bool answers) = 0;
+  /// A listing or fetch that was not made: `unavailable` or `paused`.
+  virtual void held_back(const char* reason) = 0;
   virtual void queue(std::size_t waiting, std::size_t busy) = 0;
   virtual void queue_wait(duration waited) = 0;
 

@@ -43,7 +43,7 @@ void event_sender::note(const object_key& key, const std::string& uid, const std
     last = read(uid, R"({"conditions":[)" + there + "]}");
   const auto before = std::exchange(last, now);
   if (before.status != now.status || before.reason != now.reason || (now.status != "True" && before.message != now.message))
-    say({key, uid, now.reason == "Error", now.reason, now.message});
+    say({key, uid, now.reason == "Error" || now.reason == "HostUnavailable", now.reason, now.message});
   if (before.held == now.held)
     return;
   const bool held = !now.held.empty();

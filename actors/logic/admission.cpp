@@ -3,9 +3,32 @@
 #include <algorithm>
 
 namespace veranda::logic {
+namespace {
 
-bool admission::busy(const std::string& host, const host_load& load) const noexcept {
+constexpr std::size_t most_people_in_a_row = 3;
+constexpr std::size_t max_remembered = 100'000;
+
+} // namespace
+
+admission::standing admission::standing_of(const std::string& host) const {
+  if (limits_.unproven == 0 || host.empty()) return standing::answering;
+  const auto known = answers_.find(host);
+  return known == answers_.end() ? standing::unknown : known->second ? standing::answering : standing::failing;
+}
+
+bool admission::is_full(const std::string& host, const host_load& load) const noexcept {
   return limits_.per_host != 0 && !host.empty() && load.running >= limits_.per_host;
+}
+
+bool admission::is_unproven_full(const std::string& host, const host_load& load) const {
+  const auto s = standing_of(host);
+  if (s == standing::answering) return false;
+  return load.running > 0 || unproven_running_ >= limits_.unproven || (s == standing::failing && failing_running_ >= std::max<std::size_t>(1, limits_.failing));
+}
+
+void admission::count_unproven(standing s, int by) {
+  unproven_running_ += s != standing::answering ? static_cast<std::size_t>(by) : 0;
+  failing_running_ += s == standing::failing ? static_cast<std::size_t>(by) : 0;
 }
 
 void admission::shift(const std::string& host, int waiting, int running) {
@@ -65,13 +88,17 @@ void admission::take_out(const waiting_job& w) {
 
 std::optional<admission_job> admission::pop() {
   if (startable_hosts_ == 0 || (limits_.slots != 0 && running_.size() >= limits_.slots)) return std::nullopt;
-  auto id = first_startable(lanes_[0]);
-  if (!id) id = first_startable(lanes_[1]);
+  const bool turn_of_the_rest = people_in_a_row_ >= most_people_in_a_row;
+  auto id = first_startable(lanes_[turn_of_the_rest ? 1 : 0]);
+  if (!id) id = first_startable(lanes_[turn_of_the_rest ? 0 : 1]);
   if (!id) return std::nullopt;
   const auto chosen = jobs_.at(*id);
   take_out(chosen);
   shift(chosen.job.host, 0, 1);
-  running_.emplace(chosen.job.id, chosen.job.host);
+  const auto was = standing_of(chosen.job.host);
+  running_.emplace(chosen.job.id, running_job{chosen.job.host, was});
+  count_unproven(was, 1);
+  people_in_a_row_ = chosen.job.user ? std::min(people_in_a_row_ + 1, most_people_in_a_row) : 0;
   auto& l = lane_of(chosen.job);
   if (const auto t = l.tenants.find(chosen.job.ns); t != l.tenants.end()) { // its namespace goes to the end of the line
     l.turns.erase(t->second.turn);
@@ -81,12 +108,17 @@ std::optional<admission_job> admission::pop() {
   return chosen.job;
 }
 
-void admission::done(std::uint64_t id) {
+void admission::done(std::uint64_t id, std::optional<bool> answered) {
   const auto it = running_.find(id);
   if (it == running_.end()) return;
-  const auto host = it->second;
+  const auto ended = it->second;
   running_.erase(it);
-  shift(host, 0, -1);
+  count_unproven(ended.was, -1);
+  if (answered && limits_.unproven != 0 && !ended.host.empty()) {
+    if (answers_.size() >= max_remembered) answers_.clear();
+    answers_.insert_or_assign(ended.host, *answered);
+  }
+  shift(ended.host, 0, -1);
 }
 
 bool admission::cancel(std::uint64_t id) {
@@ -97,7 +129,7 @@ bool admission::cancel(std::uint64_t id) {
   return true;
 }
 
-std::optional<std::size_t> admission::position(std::uint64_t id) const {
+std::optional<admission_place> admission::place(std::uint64_t id) const {
   const auto it = jobs_.find(id);
   if (it == jobs_.end()) return std::nullopt;
   const auto& w = it->second;
@@ -107,11 +139,20 @@ std::optional<std::size_t> admission::position(std::uint64_t id) const {
   for (const auto& [host, queue] : own.by_host) {
     before_in_own += static_cast<std::size_t>(std::distance(queue.begin(), queue.lower_bound(w.arrival)));
   }
-  std::size_t ahead = (w.job.user ? 0 : lanes_[0].size) + before_in_own;
+  std::size_t ahead = before_in_own; // in its lane
   for (const auto& [ns, t] : l.tenants) {
     if (ns != w.job.ns) ahead += std::min(t.size, before_in_own + (t.turn < own.turn ? 1 : 0));
   }
-  return ahead + 1;
+  const auto people_first = most_people_in_a_row - people_in_a_row_; // then one of the rest, then three people, and so on
+  const auto others = !w.job.user            ? std::min(lanes_[0].size, people_first + most_people_in_a_row * ahead)
+                      : ahead < people_first ? 0
+                                             : std::min(lanes_[1].size, 1 + (ahead - people_first) / most_people_in_a_row);
+  const auto& load = hosts_.at(w.job.host);
+  const auto cause = is_full(w.job.host, load)            ? admission_wait::host
+                     : is_unproven_full(w.job.host, load) ? admission_wait::unproven
+                     : before_in_own > 0                  ? admission_wait::own_turn
+                                                          : admission_wait::slots;
+  return admission_place{ahead + others + 1, cause};
 }
 
 } // namespace veranda::logic

@@ -70,7 +70,7 @@ condition error_condition(const failure& f) {
   auto text = silent ? std::string{"unknown error"} : without_full_stop(describe(f));
   text += " (" + std::string{to_string(f.code)} + ")";
   if (const auto what_to_do = advice(f.code); !what_to_do.empty()) text += ": " + std::string{what_to_do};
-  return make(condition_types::ready, "False", "Error", std::move(text));
+  return make(condition_types::ready, "False", f.code == ec::host_unavailable ? "HostUnavailable" : "Error", std::move(text));
 }
 
 condition suspended_condition() {
@@ -82,9 +82,9 @@ condition reconciling_condition() {
   return make(condition_types::reconciling, "True", "Syncing", "a sync is running or about to");
 }
 
-condition retrying_condition(std::optional<wall_time> next) {
-  return make(condition_types::reconciling, "True", "Retrying",
-              next ? "retrying at " + format_rfc3339(*next) : "retrying as soon as possible");
+condition retrying_condition(ec code, std::optional<wall_time> next) {
+  const std::string what = code == ec::host_unavailable ? "its host is tried again, by this or another repository, at " : "retrying at ";
+  return make(condition_types::reconciling, "True", "Retrying", next ? what + format_rfc3339(*next) : "retrying as soon as possible");
 }
 
 condition stalled_condition(ec code, std::optional<wall_time> next) {
@@ -143,6 +143,7 @@ std::string_view advice(ec code) noexcept {
     case ec::unavailable: return "the sync is retried; look at the other side if this lasts";
     case ec::throttled: return "the remote limits how often it may be asked; the sync is retried later";
     case ec::overloaded: return "the sync waits for its turn";
+    case ec::host_unavailable: return "the sync follows once the host answers; veranda sync tries it at once";
     case ec::dependency_missing: return "create what is missing; the sync then starts by itself";
     case ec::auth_rejected: return "check the Secret named by secretRef and what its user may read";
     case ec::not_found: return "check URL, branch and directory, and that the user may see them";

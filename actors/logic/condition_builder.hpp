@@ -24,13 +24,13 @@ inline constexpr std::string_view repository_conflict = "RepositoryConflict";
 [[nodiscard]] condition in_progress_condition();
 /// `ready`: names the next sync time when one is known; `notes` are what else must be said, each a clause.
 [[nodiscard]] condition ready_condition(std::optional<wall_time> next, const std::vector<std::string>& notes);
-/// `error`: text, class and what to do; the same for the same failure, whatever the time, so that a retry rewrites nothing.
+/// `error` (reason `HostUnavailable` when the host was not asked for it): text, class and what to do; the same for the same failure, whatever the time, so that a retry rewrites nothing.
 [[nodiscard]] condition error_condition(const failure& f);
 /// Never synced and not allowed to.
 [[nodiscard]] condition suspended_condition();
 /// kstatus: on its way to the wanted state. `Reconciling` with reason `Syncing`, or `Retrying` with the time of the next try.
 [[nodiscard]] condition reconciling_condition();
-[[nodiscard]] condition retrying_condition(std::optional<wall_time> next);
+[[nodiscard]] condition retrying_condition(ec code, std::optional<wall_time> next);
 /// kstatus: only a change by somebody helps. Without `next` only a change of the object is waited for.
 [[nodiscard]] condition stalled_condition(ec code, std::optional<wall_time> next);
 /// Items that are not, or not wholly, in the cache: their count and the first few reasons.

@@ -59,7 +59,7 @@ void repository_machine::impl::add_progress(std::vector<condition>& out) const {
   } else if ((running_ && running_->visible) || (!kept_.last_success && !error_)) {
     out.push_back(reconciling_condition());
   } else if (error_) {
-    out.push_back(stalled_ ? stalled_condition(error_->code, next_planned().at) : retrying_condition(next_planned().at));
+    out.push_back(stalled_ ? stalled_condition(error_->code, next_planned().at) : retrying_condition(error_->code, next_planned().at));
   }
 }
 

@@ -7,6 +7,8 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <algorithm>
+
 namespace veranda {
 
 namespace {
@@ -24,7 +26,7 @@ std::set<std::string> branches_of(const remote_state& st) {
 }
 
 void show(remote_state& st) {
-  st.cell->set_state(st.listing ? "listing" : st.mirror_busy ? "working" : "idle");
+  st.cell->set_state(st.entering ? "waiting for its host" : st.listing ? "listing" : st.mirror_busy ? "working" : "idle");
   st.cell->set_detail("repositories", std::to_string(st.members.size()));
   st.cell->set_detail("waiting", std::to_string(st.waiters.size() + st.next_waiters.size() + st.syncs.size()));
 }
@@ -51,6 +53,38 @@ void tell_tried(self_ptr self, bool refused) {
   if (st.deps.secret_keeper && !st.deps.identity.secret.empty() && (refused || st.secrets_refused))
     self->send(st.deps.secret_keeper, msg::secrets_tried{st.deps.identity, refused});
   st.secrets_refused = refused;
+}
+
+// -- the host -----------------------------------------------------------------------------------
+
+/// An anonymous host counts by address, others by account.
+std::string budget_of(const remote_identity& id) { return id.secret.empty() ? std::string{} : id.ns + "/" + id.secret; }
+
+/// Goes on when the host may be asked, with the number of the try when it decides for others, too; or hears why not.
+template <class Go, class Refused>
+void enter_host(self_ptr self, bool user, bool fetch, Go go, Refused refused) {
+  auto& st = self->state;
+  if (!st.deps.hosts || st.deps.host.empty()) {
+    go(std::uint64_t{0});
+    return;
+  }
+  msg::enter_host wanted{st.deps.host, to_string(st.deps.identity), budget_of(st.deps.identity), user, fetch};
+  ask(self, st.deps.hosts, st.deps.listing_patience, std::move(wanted))
+    .then([go](const msg::host_pass& pass) mutable { go(pass.probe); },
+          [go, refused](caf::error& e) mutable {
+            const auto why = to_failure(e);
+            if (why.code == ec::host_unavailable || why.code == ec::overloaded)
+              refused(why);
+            else
+              go(std::uint64_t{0}); // nobody decides: better asked than left
+          });
+}
+
+void tell_host(self_ptr self, std::uint64_t probe, const failure* why, std::optional<std::chrono::milliseconds> pause) {
+  auto& st = self->state;
+  if (st.deps.hosts && !st.deps.host.empty())
+    self->send(st.deps.hosts, msg::host_answered{st.deps.host, to_string(st.deps.identity), budget_of(st.deps.identity), probe,
+                                                 why != nullptr ? std::optional{*why} : std::nullopt, pause});
 }
 
 // -- listings ------------------------------------------------------------------------------------
@@ -95,7 +129,8 @@ void listing_ended(self_ptr self, const result<msg::listing_ptr>& outcome) {
   st.listing = false;
   auto waiters = std::move(st.waiters);
   st.waiters.clear();
-  const auto took = self->clock().now() - st.listing_began;
+  const auto took = self->clock().now() - st.asked_at;
+  tell_host(self, std::exchange(st.probe, 0), outcome ? nullptr : &outcome.error(), outcome ? (*outcome)->host_pause : outcome.error().retry_after);
   if (outcome || wants_credentials(outcome.error()))
     tell_tried(self, !outcome);
   st.deps.env.telemetry->listing_ended(outcome ? nullptr : &outcome.error(), took, outcome ? (*outcome)->received_bytes : 0);
@@ -121,6 +156,17 @@ void listing_ended(self_ptr self, const result<msg::listing_ptr>& outcome) {
   show(st);
 }
 
+/// The host is not to be asked now.
+void listing_refused(self_ptr self, const failure& why) {
+  auto& st = self->state;
+  st.listing = false;
+  st.cell->set_last_error(describe(why));
+  for (auto& w : std::exchange(st.waiters, {}))
+    w.promise.deliver(to_error(why));
+  start_listing(self);
+  show(st);
+}
+
 /// One listing for everybody who waits; its own token, since those who wait come and go.
 void start_listing(self_ptr self) {
   auto& st = self->state;
@@ -134,12 +180,15 @@ void start_listing(self_ptr self) {
   auto cancel = std::make_shared<cancel_token>();
   st.listing_branches = branches_of(st);
   auto prefixes = logic::ref_prefixes_for(st.listing_branches);
+  st.listing_token = cancel;
+  const bool user = std::any_of(st.waiters.begin(), st.waiters.end(), [](const auto& w) { return w.wanted.user; });
   auto failed = [self, cancel](caf::error& e) {
     cancel->stop = true;
     listing_ended(self, e == caf::sec::request_timeout ? failure{ec::overloaded, "the listing waited too long for its turn", {}, {}, {}} : to_failure(e));
   };
-  with_secrets(self, [self, failed, cancel, prefixes = std::move(prefixes)] {
+  auto list = [self, failed, cancel, user, prefixes = std::move(prefixes)] {
     auto& state = self->state;
+    state.asked_at = self->clock().now();
     if (state.deps.over_http) {
       ask(self, state.deps.http, state.deps.listing_patience, msg::list_http{state.deps.identity, prefixes, state.listing_known, cancel})
         .then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
@@ -151,9 +200,23 @@ void start_listing(self_ptr self) {
     job.remote = state.deps.identity;
     job.prefixes = prefixes;
     job.known_digest = state.listing_known;
+    job.sync.user = user;
     job.cancel = cancel;
     ask(self, state.deps.listers, state.deps.listing_patience, std::move(job)).then([self](const msg::job_result& r) { listing_ended(self, r.listed); }, failed);
-  });
+  };
+  st.entering = true;
+  enter_host(
+    self, user, false,
+    [self, list](std::uint64_t probe) {
+      self->state.entering = false;
+      self->state.probe = probe;
+      with_secrets(self, list);
+      show(self->state);
+    },
+    [self](const failure& why) {
+      self->state.entering = false;
+      listing_refused(self, why);
+    });
 }
 
 caf::result<msg::listing_ptr> on_get_listing(self_ptr self, const msg::get_listing& m) {
@@ -179,6 +242,7 @@ caf::result<msg::listing_ptr> on_get_listing(self_ptr self, const msg::get_listi
 void job_ended(self_ptr self) {
   self->state.mirror_busy = false;
   self->state.job = nullptr;
+  self->state.job_uid.clear();
   next_job(self);
   show(self->state);
 }
@@ -248,22 +312,55 @@ void next_job(self_ptr self) {
   job.remote = st.deps.identity;
   job.mirror = st.deps.mirror.string();
   job.mirror_target = std::make_shared<const ref_table>(logic::mirrored_refs(*next.order.target, branches_of(st)));
+  const bool user = next.order.user;
   job.cancel = st.job = next.order.cancel;
+  st.job_uid = next.order.uid;
   job.sync = std::move(next.order);
-  with_secrets(self, [self, promise = next.promise, job = std::move(job)]() mutable {
-    ask(self, self->state.deps.pool, self->state.deps.job_timeout, std::move(job))
+  auto run = [self, promise = next.promise, job = std::move(job)]() mutable {
+    ask(self, self->state.deps.pool, self->state.deps.job_timeout, job)
       .then(
         [self, promise](const msg::job_result& r) mutable {
           promise.deliver(r.synced);
           job_ended(self);
         },
         [self, promise](caf::error& e) mutable {
-          if (to_failure(e).code == ec::auth_rejected)
+          const auto why = to_failure(e);
+          if (why.code == ec::auth_rejected)
             tell_tried(self, true);
+          if (why.retry_after)
+            tell_host(self, 0, &why, why.retry_after);
           promise.deliver(std::move(e));
           job_ended(self);
         });
-  });
+  };
+  enter_host(
+    self, user, true, [self, run](std::uint64_t) { with_secrets(self, run); },
+    [self, promise = next.promise](const failure& why) mutable {
+      promise.deliver(to_error(why));
+      job_ended(self);
+    });
+}
+
+// -- who asks where something waits --------------------------------------------------------------
+
+caf::result<std::string> on_get_place(self_ptr self, const msg::get_place& m) {
+  auto& st = self->state;
+  const auto of_uid = [&](const auto& w) { return w.wanted.uid == m.uid; };
+  if (std::any_of(st.waiters.begin(), st.waiters.end(), of_uid)) {
+    if (st.entering)
+      return std::string{"waits until its host is known to answer: a try is under way"};
+    if (!st.deps.over_http)
+      return self->delegate(st.deps.listers, msg::find_job{st.listing_token});
+    return std::string{};
+  }
+  if (std::any_of(st.next_waiters.begin(), st.next_waiters.end(), of_uid))
+    return std::string{"waits for the end of a listing of its remote that began too early"};
+  const auto behind = std::find_if(st.syncs.begin(), st.syncs.end(), [&](const auto& s) { return s.order.uid == m.uid; });
+  if (behind != st.syncs.end())
+    return "number " + std::to_string(behind - st.syncs.begin() + 1) + " of " + std::to_string(st.syncs.size()) + " that wait for the mirror of their remote";
+  if (st.job && st.job_uid == m.uid)
+    return self->delegate(st.deps.pool, msg::find_job{st.job});
+  return std::string{};
 }
 
 } // namespace
@@ -295,6 +392,10 @@ remote_actor::behavior_type remote(self_ptr self, remote_deps deps) {
     [self](const msg::get_listing& m) {
       const handling h{*self->state.cell, "get_listing", self->mailbox().size()};
       return on_get_listing(self, m);
+    },
+    [self](const msg::get_place& m) -> caf::result<std::string> {
+      const handling h{*self->state.cell, "get_place", self->mailbox().size()};
+      return on_get_place(self, m);
     },
     [self](const msg::run_sync& m) -> caf::result<msg::sync_result_ptr> {
       const handling h{*self->state.cell, "run_sync", self->mailbox().size()};

@@ -20,6 +20,8 @@ struct remote_deps {
   secret_keeper_actor secret_keeper; ///< null: Secrets need no fetching
   std::function<void()> wake_secret_keeper = [] {}; ///< ends its current slice
   std::chrono::milliseconds secret_patience{30'000}; ///< then what is known has to do
+  host_keeper_actor hosts; ///< null: hosts are asked whenever it is time
+  std::string host;        ///< that is asked; empty: a local path
   worker_pool_actor listers; ///< all others: by a blocking call
   worker_pool_actor pool;
   std::chrono::milliseconds listing_patience{std::chrono::hours{1}}; ///< with the wait for a connection; the listing itself has its engine's deadline
@@ -48,6 +50,10 @@ struct remote_state {
   std::chrono::steady_clock::time_point listing_began{};
   std::set<std::string> listing_branches;
   std::string listing_known; ///< the digest that the listing under way leaves the table out for
+  bool entering = false; ///< waits until its host may be asked
+  std::uint64_t probe = 0; ///< the listing under way decides for others at the host
+  std::chrono::steady_clock::time_point asked_at{}; ///< when its host was
+  cancel_token_ptr listing_token;
   std::vector<waiter> waiters;      ///< served by the listing under way
   std::vector<waiter> next_waiters; ///< need one that begins later
 
@@ -60,6 +66,7 @@ struct remote_state {
 
   bool mirror_busy = false;
   cancel_token_ptr job; ///< of the job on the mirror
+  std::string job_uid;  ///< whose sync it is
   std::deque<waiting_sync> syncs;
 };
 

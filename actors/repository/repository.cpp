@@ -15,6 +15,27 @@ namespace repository_parts {
 
 namespace {
 
+constexpr std::chrono::seconds place_patience{2};
+
+/// What there is to say of this repository; where it waits is known to others.
+caf::result<msg::repository_state_view> state_view(self_ptr self) {
+  auto& st = self->state;
+  msg::repository_state_view view{st.machine->status(wall_now(st)), st.machine->durable(), st.running ? "syncing" : "idle", {}};
+  auto promise = self->make_response_promise<msg::repository_state_view>();
+  if (!st.running || st.running->applying || !st.applied.remote) {
+    promise.deliver(std::move(view));
+    return promise;
+  }
+  ask(self, st.applied.remote, place_patience, msg::get_place{st.uid})
+    .then(
+      [promise, view](const std::string& place) mutable {
+        view.place = place;
+        promise.deliver(std::move(view));
+      },
+      [promise, view](caf::error&) mutable { promise.deliver(std::move(view)); });
+  return promise;
+}
+
 /// The store took neither claim nor close. Only the first failure of a row is said.
 void claim_later(self_ptr self, const char* what, const failure& why) {
   if (self->state.claim_failures == 0)
@@ -191,10 +212,9 @@ repository_actor::behavior_type repository(self_ptr self, repository_deps deps, 
     },
     [self](const msg::get_key&) { return self->state.key; },
     [self](const msg::get_spec&) { return self->state.applied.object; },
-    [self](const msg::get_state&) {
-      auto& state = self->state;
-      const handling h{*state.cell, "get_state", self->mailbox().size()};
-      return msg::repository_state_view{state.machine->status(wall_now(state)), state.machine->durable(), state.running ? "syncing" : "idle"};
+    [self](const msg::get_state&) -> caf::result<msg::repository_state_view> {
+      const handling h{*self->state.cell, "get_state", self->mailbox().size()};
+      return state_view(self);
     },
     [self](const msg::close_repository&) {
       auto& state = self->state;

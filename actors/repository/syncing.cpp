@@ -158,6 +158,7 @@ void finish(self_ptr self, logic::sync_outcome outcome) {
   st.deps.env.telemetry->sync_finished(st.key, st.running->order.cause, outcome.error ? &*outcome.error : nullptr, outcome.unchanged, took,
                                      wall_now(st));
   st.cell->set_detail("phase", "");
+  st.cell->set_detail("waits", outcome.error && outcome.error->code == ec::overloaded ? outcome.error->what : "");
   st.cell->set_last_error(outcome.error ? describe(*outcome.error) : "");
   if (outcome.error && outcome.error->code == ec::corrupt_cache && !st.running->applying) // seen by a reader: the writer does not know
     self->send(st.deps.cache, msg::check_cache{});
@@ -189,6 +190,7 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
   st.running = std::move(run);
   st.cell->set_detail("sync_id", order.sync_id);
   st.cell->set_detail("phase", "listing");
+  st.cell->set_detail("waits", "");
   log_sync_started(st);
   st.deps.env.telemetry->sync_started(st.key, order.cause);
   st.deps.env.telemetry->lateness(st.key, st.running->started - order.due);
@@ -198,7 +200,7 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
   }
   const bool same_spec = st.known_spec && *st.known_spec == spec_of(st);
   msg::get_listing wanted{st.uid, order.full || order.recheck || !same_spec ? std::string{} : st.known_digest,
-                          order.fresh ? self->clock().now() : self->clock().now() - listing_reuse};
+                          order.fresh ? self->clock().now() : self->clock().now() - listing_reuse, order.cause == sync_cause::user};
   ask(self, st.applied.remote, listing_patience, std::move(wanted))
     .then(
       [self, id = order.sync_id](const msg::listing_ptr& listed) {

@@ -10,6 +10,8 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <algorithm>
+
 namespace veranda {
 
 void show(supervisor_state& st) {
@@ -133,6 +135,20 @@ void sweep_leftovers(self_ptr self) {
       });
 }
 
+/// After a restart what was never synced begins first, then what was synced longest ago: listings wait for slots in the order they came.
+std::vector<const repository_object*> stalest_first(const supervisor_state& st, const std::vector<repository_object>& objects) {
+  std::vector<std::pair<wall_time, const repository_object*>> sorted;
+  for (const auto& object : objects) {
+    const auto known = st.restored->find(object.meta.uid);
+    sorted.emplace_back(known == st.restored->end() ? wall_time::min() : known->second.last_success.value_or(wall_time::min()), &object);
+  }
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<const repository_object*> out;
+  for (const auto& [since, object] : sorted)
+    out.push_back(object);
+  return out;
+}
+
 void apply_list(self_ptr self, const std::vector<repository_object>& objects) {
   auto& st = self->state;
   std::vector<logic::object_identity> wanted;
@@ -143,8 +159,8 @@ void apply_list(self_ptr self, const std::vector<repository_object>& objects) {
     running.push_back({key, (e.successor ? e.successor : e.object)->meta.uid});
   for (const auto& gone : logic::difference(std::move(wanted), std::move(running)).stop)
     remove(self, gone.key);
-  for (const auto& object : objects) // one that came back under another uid waits there for the end of its predecessor
-    upsert(self, std::make_shared<const repository_object>(object));
+  for (const auto* object : stalest_first(st, objects)) // one that came back under another uid waits there for the end of its predecessor
+    upsert(self, std::make_shared<const repository_object>(*object));
   if (!std::exchange(st.listed, true)) {
     sweep_leftovers(self);
     if (st.deps.first_list_applied)

@@ -1,5 +1,6 @@
 #include "actors/supervisor/remotes.hpp"
 
+#include "actors/common/endpoint.hpp"
 #include "actors/common/guard.hpp"
 #include "actors/supervisor/releases.hpp"
 #include "messages/model/digest.hpp"
@@ -35,8 +36,10 @@ remote_actor spawn_remote(supervisor_pointer self, const remote_identity& identi
   deps.identity = identity;
   deps.mirror = st.deps.mirrors / mirror_name(identity);
   deps.over_http = st.deps.is_http(identity.url);
-  if (!st.deps.is_local(identity.url))
+  if (!st.deps.is_local(identity.url)) {
     deps.listers = st.deps.distant_listers;
+    deps.host = origin_of(identity.url);
+  }
   auto handle = self->spawn<caf::monitored>(remote, std::move(deps));
   st.running_remotes.emplace(handle->address(), identity);
   return handle;

@@ -111,7 +111,7 @@ result<adapters> open_adapters(const config::settings& settings) {
     return cache.error();
   out.first_cache = std::move(*cache);
   out.git = git::make_git_client(limits_of(settings, settings.listing_timeout), limits_of(settings, settings.sync_deadline));
-  out.listings = git::make_listing_engine(limits_of(settings, settings.listing_timeout), settings.max_connections);
+  out.listings = git::make_listing_engine(limits_of(settings, settings.listing_timeout), settings.max_connections, settings.max_concurrent_per_host);
   return out;
 }
 

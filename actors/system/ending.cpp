@@ -56,6 +56,7 @@ bool real_system::shut_down() {
     }
     stop(self, watcher_, deadline, [this] { source_->interrupt(); });
     stop(self, supervisor_, deadline);
+    stop(self, hosts_, deadline);
     stop(self, pool_, deadline);
     stop(self, listers_, deadline);
     stop(self, distant_listers_, deadline);

@@ -2,6 +2,7 @@
 
 #include "actors/common/log.hpp"
 #include "actors/kube/lease_keeper.hpp"
+#include "actors/logic/admission.hpp"
 #include "actors/system/adapters.hpp"
 #include "actors/system/readiness.hpp"
 #include "actors/system/system.hpp"
@@ -47,7 +48,7 @@ private:
   std::function<void()> committed();
   void spawn_writers();
   void spawn_workers();
-  worker_pool_actor spawn_pool(const std::string& worker_kind, const std::string& kind, std::size_t slots, std::chrono::milliseconds deadline,
+  worker_pool_actor spawn_pool(const std::string& worker_kind, const std::string& kind, logic::admission_limits limits, std::chrono::milliseconds deadline,
                                std::shared_ptr<const job_tools> tools);
   /// Of what only an API server has.
   void spawn_keepers();
@@ -107,6 +108,7 @@ private:
   worker_pool_actor listers_;
   worker_pool_actor distant_listers_;
   http_actor http_;
+  host_keeper_actor hosts_;
   finalizer_keeper_actor finalizers_;     ///< null without an API server, like
   secret_keeper_actor secret_keeper_;
   package_rev_keeper_actor package_revs_; ///< null without `--cache cr`

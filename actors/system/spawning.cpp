@@ -1,6 +1,7 @@
 #include "actors/system/real_system.hpp"
 
 #include "actors/cache_writer/cache_writer.hpp"
+#include "actors/hosts/hosts.hpp"
 #include "actors/http/http.hpp"
 #include "actors/kube/kube_writer.hpp"
 #include "actors/logic/ownership.hpp"
@@ -18,9 +19,18 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <algorithm>
+
 namespace veranda {
 
 namespace {
+
+/// At one host: as the settings say, or `otherwise`; one slot alone is for everybody.
+std::size_t slots_per_host(const config::settings& s, std::size_t slots, std::size_t otherwise) {
+  if (s.max_concurrent_per_host != 0)
+    return std::min<std::size_t>(s.max_concurrent_per_host, slots);
+  return slots > 1 ? otherwise : 0;
+}
 
 constexpr std::size_t listers = 2; ///< child processes that list local remotes at once
 constexpr std::size_t distant_listers = 8; ///< the same for remotes over ssh and git://, which may be slow
@@ -75,20 +85,26 @@ void real_system::spawn_workers() {
   tools->store_contents = [cache = cache_](auto batch, auto gate) { caf::anon_send(cache, msg::store_contents{std::move(batch), std::move(gate)}); };
   tools->limits.max_resource_bytes = settings_.max_resource_bytes;
   tools->telemetry = env_.telemetry;
-  pool_ = spawn_pool("worker", worker_pool_state::name, settings_.max_concurrent_syncs, settings_.sync_deadline, tools);
-  listers_ = spawn_pool("lister", "lister-pool", listers, settings_.listing_timeout, tools);
-  distant_listers_ = spawn_pool("distant-lister", "distant-lister-pool", distant_listers, settings_.listing_timeout, tools);
+  const std::size_t workers = settings_.max_concurrent_syncs;
+  pool_ = spawn_pool("worker", worker_pool_state::name, {.slots = workers, .per_host = slots_per_host(settings_, workers, workers - 1)}, settings_.sync_deadline, tools);
+  listers_ = spawn_pool("lister", "lister-pool", {.slots = listers}, settings_.listing_timeout, tools);
+  distant_listers_ = spawn_pool("distant-lister", "distant-lister-pool",
+                                {.slots = distant_listers,
+                                 .per_host = slots_per_host(settings_, distant_listers, distant_listers / 2),
+                                 .unproven = distant_listers / 2,
+                                 .failing = distant_listers / 4},
+                                settings_.listing_timeout, tools);
+  hosts_ = system_->spawn(host_keeper, host_keeper_deps{env_, {}});
   http_ = system_->spawn<caf::detached>(http_listings, http_deps{env_, parts_.listings, parts_.secrets});
 }
 
-worker_pool_actor real_system::spawn_pool(const std::string& worker_kind, const std::string& kind, std::size_t slots, std::chrono::milliseconds deadline,
+worker_pool_actor real_system::spawn_pool(const std::string& worker_kind, const std::string& kind, logic::admission_limits limits, std::chrono::milliseconds deadline,
                              std::shared_ptr<const job_tools> tools) {
   worker_pool_deps deps;
   deps.env = env_;
   deps.kind = kind;
-  deps.limits.slots = slots;
+  deps.limits = limits;
   deps.limits.max_queued = settings_.max_queued_syncs;
-  deps.limits.per_host = slots > 1 ? slots - 1 : 0; // one slow host never takes every slot
   deps.job_timeout = deadline;
   deps.spawn_worker = [env = env_, tools, worker_kind](worker_pool_actor::base* self, std::size_t index) {
     return self->spawn<caf::detached>(worker, worker_deps{env, tools, worker_kind, std::to_string(index)});
@@ -131,6 +147,7 @@ void real_system::spawn_supervisor() {
   remote.env = env_;
   remote.http = http_;
   remote.wake_http = [engine = parts_.listings] { engine->wake(); };
+  remote.hosts = hosts_;
   remote.listers = listers_;
   remote.pool = pool_;
   remote.secret_keeper = secret_keeper_;

@@ -2,6 +2,7 @@
 
 #include "actors/cache_writer/cache_writer.hpp"
 #include "actors/common/allocator.hpp"
+#include "actors/hosts/hosts.hpp"
 #include "actors/http/http.hpp"
 #include "actors/kube/finalizer_keeper.hpp"
 #include "actors/kube/kube_writer.hpp"
@@ -77,6 +78,7 @@ void real_system::watch_essentials() {
   is_essential(object_store_, parts_.kube ? kube_writer_state::name : object_store_state::name);
   is_essential(pool_, worker_pool_state::name);
   is_essential(http_, http_state::name);
+  is_essential(hosts_, host_keeper_state::name);
   if (parts_.kube) {
     is_essential(finalizers_, kube_finalizers_state::name);
     is_essential(secret_keeper_, kube_secrets_state::name);

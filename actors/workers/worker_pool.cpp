@@ -7,6 +7,8 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <algorithm>
+
 namespace veranda {
 
 namespace {
@@ -31,12 +33,12 @@ worker_pool_state::busy_worker new_worker(self_ptr self) {
 }
 
 /// Takes the job off the books and gives its worker back, or another one when this one cannot be trusted to be free.
-std::optional<worker_pool_state::pending> job_ended(self_ptr self, std::uint64_t id, bool worker_is_free) {
+std::optional<worker_pool_state::pending> job_ended(self_ptr self, std::uint64_t id, bool worker_is_free, std::optional<bool> answered = std::nullopt) {
   auto& st = self->state;
   auto job = st.jobs.extract(id);
   if (!job)
     return std::nullopt;
-  st.queue->done(id);
+  st.queue->done(id, answered);
   if (auto worker = st.busy.extract(id)) {
     if (worker_is_free) {
       st.idle.push_back(std::move(worker.mapped()));
@@ -50,7 +52,7 @@ std::optional<worker_pool_state::pending> job_ended(self_ptr self, std::uint64_t
 }
 
 void on_result(self_ptr self, std::uint64_t id, const msg::job_result& r) {
-  if (auto job = job_ended(self, id, true))
+  if (auto job = job_ended(self, id, true, true))
     job->promise.deliver(r);
   pump(self);
 }
@@ -58,7 +60,8 @@ void on_result(self_ptr self, std::uint64_t id, const msg::job_result& r) {
 void on_error(self_ptr self, std::uint64_t id, caf::error& e) {
   const auto why = to_failure(e);
   const bool lost = e == caf::sec::request_receiver_down || why.code == ec::internal; // an exception ended the worker
-  if (auto job = job_ended(self, id, !lost))
+  const bool silent = why.code == ec::unreachable || why.code == ec::timed_out;
+  if (auto job = job_ended(self, id, !lost, silent ? std::optional{false} : std::nullopt))
     job->promise.deliver(std::move(e));
   pump(self);
 }
@@ -113,7 +116,7 @@ void on_overdue(self_ptr self, std::uint64_t id) {
   auto& st = self->state;
   if (!st.busy.contains(id))
     return;
-  if (auto job = job_ended(self, id, false)) {
+  if (auto job = job_ended(self, id, false, false)) {
     job->job.cancel->stop = true;
     log::error(st.deps.kind, "a worker did not come back from its job and was replaced", {{"remote", job->job.remote.url}});
     job->promise.deliver(to_error({ec::timed_out, "the job did not end after its deadline", job->job.remote.url, {}, {}}));
@@ -121,10 +124,28 @@ void on_overdue(self_ptr self, std::uint64_t id) {
   pump(self);
 }
 
+const char* words_of(logic::admission_wait cause) {
+  switch (cause) {
+  case logic::admission_wait::slots: return "all workers are busy";
+  case logic::admission_wait::host: return "as many work on its host as may";
+  case logic::admission_wait::unproven: return "its host did not answer yet, and few workers try such hosts";
+  case logic::admission_wait::own_turn: return "others of its namespace are before it, and namespaces take turns";
+  }
+  return "";
+}
+
+std::string place_of(const worker_pool_state& st, const cancel_token_ptr& token) {
+  const auto job = std::find_if(st.jobs.begin(), st.jobs.end(), [&](const auto& j) { return j.second.job.cancel == token; });
+  const auto place = job == st.jobs.end() ? std::nullopt : st.queue->place(job->first);
+  if (!place)
+    return {};
+  return "number " + std::to_string(place->position) + " of " + std::to_string(st.queue->waiting()) + " that wait for a worker: " + words_of(place->cause);
+}
+
 caf::result<msg::job_result> on_job(self_ptr self, const msg::job& m) {
   auto& st = self->state;
   const auto id = ++st.next_id;
-  const auto answer = st.queue->push({id, m.sync.key.ns, host_of(m.remote.url), m.sync.user});
+  const auto answer = st.queue->push({id, m.kind == msg::job_kind::sync ? m.sync.key.ns : m.remote.ns, origin_of(m.remote.url), m.sync.user});
   if (answer != logic::admission_answer::accepted)
     return to_error({ec::overloaded, "the queue of syncs is full", m.remote.url, {}, {}});
   auto promise = self->make_response_promise<msg::job_result>(); // not before: an error cannot be returned once there is a promise
@@ -162,6 +183,10 @@ worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps dep
     [self](const msg::drop_stopped_jobs&) {
       const handling h{*self->state.cell, "drop_stopped_jobs", self->mailbox().size()};
       drop_stopped(self);
+    },
+    [self](const msg::find_job& m) {
+      const handling h{*self->state.cell, "find_job", self->mailbox().size()};
+      return place_of(self->state, m.cancel);
     },
     [self](const msg::worker_overdue& m) {
       const handling h{*self->state.cell, "worker_overdue", self->mailbox().size()};

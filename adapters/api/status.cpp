@@ -48,6 +48,7 @@ http_error http_error_of(ec code, bool creating) {
   case ec::unavailable:
   case ec::unreachable:
   case ec::overloaded:
+  case ec::host_unavailable:
   case ec::dependency_missing:
   case ec::cancelled:
   case ec::shutting_down:

@@ -23,6 +23,8 @@ class connection_guard {
 public:
   /// Sets the route of a handle; `redirected_by`: the host that led to `url`, if any. The guard and `limits` must outlive the transfer.
   void prepare(CURL* easy, const git_url& url, const std::string& redirected_by, const proxy_setting& proxy, const transport_limits& limits);
+  /// Through a proxy that the Secret names.
+  [[nodiscard]] bool own_way() const noexcept { return route_ == route::secrets_proxy; }
   /// What the guard or a proxy did to the transfer that ended with `code`; nothing when the cause is elsewhere.
   [[nodiscard]] std::optional<failure> explain(CURL* easy, CURLcode code, const remote_label& remote) const;
 

@@ -19,6 +19,8 @@ struct curl_listing_engine::job {
   callback done;
   result<http_place> place;
   std::string origin; ///< whose share of the slots it takes
+  standing was = standing::unknown; ///< its origin, when it began
+  std::optional<std::chrono::milliseconds> host_pause; ///< as its answers said
   std::unique_ptr<http_transfer> transfer;
   std::string request_body;
   std::string body;
@@ -30,8 +32,8 @@ struct curl_listing_engine::job {
   std::chrono::steady_clock::time_point until{}; ///< set when its turn has come
 };
 
-curl_listing_engine::curl_listing_engine(const transport_limits& limits, std::size_t max_connections)
-    : limits_(limits), max_running_(std::max<std::size_t>(1, max_connections)), share_(limits.max_listings_bytes / 4 / max_running_),
+curl_listing_engine::curl_listing_engine(const transport_limits& limits, std::size_t max_connections, std::size_t per_host)
+    : limits_(limits), max_running_(std::max<std::size_t>(1, max_connections)), per_host_(per_host), share_(limits.max_listings_bytes / 4 / max_running_),
       common_(limits.max_listings_bytes - share_ * max_running_), left_(common_), multi_((ensure_curl(), curl_multi_init())),
       hello_headers_{"Git-Protocol: version=2", "Pragma: no-cache"},
       refs_headers_{"Git-Protocol: version=2", "Content-Type: application/x-git-upload-pack-request", "Accept: application/x-git-upload-pack-result",
@@ -67,8 +69,19 @@ void curl_listing_engine::begin(const remote_endpoint& remote, const ref_prefixe
                                 std::shared_ptr<const cancel_token> cancel, callback done) {
   auto place = http_place::of(remote, limits_);
   auto origin = place ? place->origin() : std::string{};
-  waiting_.push_back(std::make_unique<job>(
-    job{remote, prefixes, known_digest, std::move(cancel), std::move(done), std::move(place), std::move(origin), {}, {}, {}, {}, {}, false, 0, 0, {}}));
+  waiting_.push_back(std::make_unique<job>(job{.remote = remote,
+                                               .prefixes = prefixes,
+                                               .known_digest = known_digest,
+                                               .cancel = std::move(cancel),
+                                               .done = std::move(done),
+                                               .place = std::move(place),
+                                               .origin = std::move(origin),
+                                               .host_pause = {},
+                                               .transfer = {},
+                                               .request_body = {},
+                                               .body = {},
+                                               .hello = {},
+                                               .hasher = {}}));
 }
 
 void curl_listing_engine::wake() {
@@ -106,10 +119,19 @@ bool curl_listing_engine::can_launch() const {
   return running_.size() < max_running_ && std::any_of(waiting_.begin(), waiting_.end(), [this](const auto& j) { return !share_used_up(j->origin); });
 }
 
+curl_listing_engine::standing curl_listing_engine::standing_of(const std::string& origin) const {
+  const auto known = answers_.find(origin);
+  return known == answers_.end() ? standing::unknown : known->second ? standing::answering : standing::failing;
+}
+
 bool curl_listing_engine::share_used_up(const std::string& origin) const {
+  const auto s = standing_of(origin);
+  if (s != standing::answering && unproven_running_ >= std::max<std::size_t>(1, max_running_ / 2)) return true;
+  if (s == standing::failing && failing_running_ >= std::max<std::size_t>(1, max_running_ / 4)) return true;
   const auto at = running_at_.find(origin);
   if (at == running_at_.end()) return false;
-  return at->second >= std::max<std::size_t>(2, max_running_ / (answering_.contains(origin) ? 2 : 8));
+  const auto share = std::max<std::size_t>(2, max_running_ / (s == standing::answering ? 2 : 8));
+  return at->second >= (per_host_ == 0 ? share : s == standing::answering ? per_host_ : std::min(per_host_, share));
 }
 
 void curl_listing_engine::drop_cancelled_waiting() {
@@ -136,6 +158,9 @@ void curl_listing_engine::launch(std::unique_ptr<job> next) {
   j.transfer = std::move(idle_.back());
   idle_.pop_back();
   ++running_at_[j.origin];
+  j.was = standing_of(j.origin);
+  unproven_running_ += j.was != standing::answering ? 1 : 0;
+  failing_running_ += j.was == standing::failing ? 1 : 0;
   j.until = std::chrono::steady_clock::now() + limits_.total_timeout;
   run(std::move(next));
 }
@@ -217,9 +242,10 @@ void curl_listing_engine::collect() {
 void curl_listing_engine::on_finished(std::unique_ptr<job> j, CURLcode code) {
   const auto label = j->place->label();
   auto answer = j->transfer->finish(code, label);
-  if (answering_.size() >= max_remembered) answering_.clear();
-  if (answer) answering_.insert(j->origin);
-  else if (answer.error().code == ec::unreachable || answer.error().code == ec::timed_out) answering_.erase(j->origin);
+  if (answers_.size() >= max_remembered) answers_.clear();
+  if (answer) answers_.insert_or_assign(j->origin, true);
+  else if (answer.error().code == ec::unreachable || answer.error().code == ec::timed_out) answers_.insert_or_assign(j->origin, false);
+  if (answer && answer->pause && !answer->own_way) j->host_pause = answer->pause;
   j->received_bytes += j->transfer->received_bytes();
   if (!answer) {
     auto& f = answer.error();
@@ -296,6 +322,9 @@ void curl_listing_engine::deliver(std::unique_ptr<job> j, result<listing> answer
     give_back(*j);
     idle_.push_back(std::move(j->transfer));
     if (const auto at = running_at_.find(j->origin); --at->second == 0) running_at_.erase(at);
+    unproven_running_ -= j->was != standing::answering ? 1 : 0;
+    failing_running_ -= j->was == standing::failing ? 1 : 0;
+    if (answer) answer->host_pause = j->host_pause;
   }
   finished_.emplace_back(std::move(j->done), std::move(answer));
 }
@@ -308,8 +337,8 @@ void curl_listing_engine::call_back() {
   }
 }
 
-std::unique_ptr<listing_engine> make_listing_engine(const transport_limits& limits, std::size_t max_connections) {
-  return std::make_unique<curl_listing_engine>(limits, max_connections);
+std::unique_ptr<listing_engine> make_listing_engine(const transport_limits& limits, std::size_t max_connections, std::size_t per_host) {
+  return std::make_unique<curl_listing_engine>(limits, max_connections, per_host);
 }
 
 } // namespace veranda::git

@@ -8,16 +8,16 @@
 #include <atomic>
 #include <deque>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace veranda::git {
 
-/// The real engine. Those who wait for a slot start in the order they came, but no origin gets all slots: at most half of them while it answers, an eighth
-/// while that is not known. A host that swallows connections so delays nobody else. The answers that are arriving share a budget of memory: small ones have
+/// The real engine. Those who wait for a slot start in the order they came, but no origin gets all slots: at most half of them (or `per_host`) while it answers, an eighth
+/// while that is not known. All that are not known to answer get half of the slots together, those of them that did not answer last time a quarter. Hosts that
+/// swallow connections, one or many, so delay nobody else. The answers that are arriving share a budget of memory: small ones have
 /// their place in it, large ones take from what is left, or wait for another time (`overloaded`).
 class curl_listing_engine final : public listing_engine {
 public:
-  curl_listing_engine(const transport_limits& limits, std::size_t max_connections);
+  curl_listing_engine(const transport_limits& limits, std::size_t max_connections, std::size_t per_host = 0);
   curl_listing_engine(const curl_listing_engine&) = delete;
   curl_listing_engine& operator=(const curl_listing_engine&) = delete;
   ~curl_listing_engine() override;
@@ -43,6 +43,8 @@ private:
 
   void launch_waiting();
   [[nodiscard]] bool can_launch() const;
+  enum class standing : std::uint8_t { answering, unknown, failing };
+  [[nodiscard]] standing standing_of(const std::string& origin) const;
   [[nodiscard]] bool share_used_up(const std::string& origin) const;
   void launch(std::unique_ptr<job> next);
   void send_request(job& j);
@@ -62,6 +64,7 @@ private:
 
   transport_limits limits_;
   std::size_t max_running_;
+  std::size_t per_host_; ///< 0: half of them
   std::uint64_t share_; ///< bytes of an answer that every listing may have
   std::uint64_t common_; ///< of the budget, for what is beyond the shares
   std::uint64_t left_;   ///< of `common_`
@@ -75,7 +78,8 @@ private:
   std::unordered_map<std::string, memory> places_;             ///< by canonical URL
   std::unordered_map<std::string, protocol_version> protocols_; ///< by origin
   std::unordered_map<std::string, std::size_t> running_at_; ///< listings by origin
-  std::unordered_set<std::string> answering_;               ///< origins that answered when they were last asked
+  std::unordered_map<std::string, bool> answers_;           ///< origins that did, or did not, when they were last asked
+  std::size_t unproven_running_ = 0, failing_running_ = 0;  ///< of listings that run, by what was known of their origin when they began
   std::uint64_t connections_opened_ = 0;
   std::atomic<bool> woken_{false};
 };

@@ -81,6 +81,7 @@ failure from_http_status(long status, const remote_label& remote, std::optional<
         return remote.authenticated ? make(ec::auth_rejected, remote, "the credentials were rejected" + code + "; check the secret", secret_field)
                                     : make(ec::auth_rejected, remote, "credentials are needed" + code + "; name a secret in " + std::string{secret_field}, secret_field);
       case 403:
+        if (retry_after) return make(ec::throttled, remote, "too many requests" + code + "; it is asked again later");
         return make(ec::auth_rejected, remote, "reading this repository is not allowed" + code + "; check what the credentials may do", secret_field);
       case 407: return make(ec::auth_rejected, remote, "the proxy asks for credentials" + code + "; set them in the proxy settings of the secret or the environment");
       case 404:

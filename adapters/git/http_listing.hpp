@@ -26,6 +26,7 @@ public:
   virtual std::uint64_t connections_opened() const = 0;
 };
 
-std::unique_ptr<listing_engine> make_listing_engine(const transport_limits& limits, std::size_t max_connections);
+/// `per_host`: listings at one origin at a time; 0: a share of the connections.
+std::unique_ptr<listing_engine> make_listing_engine(const transport_limits& limits, std::size_t max_connections, std::size_t per_host = 0);
 
 } // namespace veranda::git

@@ -1,5 +1,7 @@
 #include "adapters/git/http_transfer.hpp"
 
+#include "adapters/git/rate_limit.hpp"
+
 #include <algorithm>
 #include <mutex>
 
@@ -11,6 +13,7 @@ constexpr std::size_t max_header_bytes = 256U << 10U;
 constexpr std::size_t max_foreign_bytes = 64U << 10U;
 constexpr std::size_t kept_head_bytes = 64;
 constexpr long buffer_bytes = 256L << 10;
+constexpr std::string_view secret_field = "spec.git.secretRef";
 constexpr std::string_view advertisement_suffix = "/info/refs?service=git-upload-pack";
 
 bool has_control(std::string_view text) {
@@ -19,6 +22,25 @@ bool has_control(std::string_view text) {
 
 failure secret_problem(const git_url& url, std::string_view what) {
   return {ec::auth_rejected, url.label() + ": " + std::string{what}, {}, "spec.git.secretRef", {}};
+}
+
+/// What goes wrong on a way that the Secret chose is the Secret's matter, not the host's.
+failure of_own_way(failure f, bool own_way) {
+  const bool about_the_way = f.code == ec::unreachable || f.code == ec::timed_out || f.code == ec::unavailable || f.code == ec::throttled;
+  if (own_way && about_the_way && f.field != secret_field) f.field = secret_field;
+  return f;
+}
+
+std::string header(CURL* easy, const char* name) {
+  curl_header* found = nullptr;
+  return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &found) == CURLHE_OK ? found->value : "";
+}
+
+budget_headers budget_of(CURL* easy) {
+  budget_headers h{header(easy, "Retry-After"), header(easy, "RateLimit-Remaining"), header(easy, "RateLimit-Reset")};
+  if (h.remaining.empty()) h.remaining = header(easy, "X-RateLimit-Remaining");
+  if (h.reset.empty()) h.reset = header(easy, "X-RateLimit-Reset");
+  return h;
 }
 
 /// `location` as an absolute URL. (libcurl's own CURLINFO_REDIRECT_URL may hold the credentials.)
@@ -93,7 +115,7 @@ failure http_place::explain(failure f) const {
 }
 
 failure http_answer::problem(const remote_label& remote) const {
-  return status == 200 ? from_foreign_answer(content_type, head, remote) : from_http_status(status, remote, retry_after);
+  return of_own_way(status == 200 ? from_foreign_answer(content_type, head, remote) : from_http_status(status, remote, pause), own_way);
 }
 
 http_transfer::http_transfer() {
@@ -233,19 +255,18 @@ int http_transfer::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, c
 
 result<http_answer> http_transfer::finish(CURLcode code, const remote_label& remote) {
   sink_ = nullptr;
-  if (failed_) return at_remote(*std::move(failed_), remote);
+  if (failed_) return of_own_way(at_remote(*std::move(failed_), remote), guard_.own_way());
   const bool dropped = code == CURLE_WRITE_ERROR && judged_ && !answer_.accepted;
   if (code == CURLE_WRITE_ERROR && header_bytes_ > max_header_bytes)
     return failure{ec::too_large, remote.host + ": the headers of the answer are larger than allowed", {}, {}, {}};
   if (auto why = guard_.explain(easy_, code, remote)) return *std::move(why);
-  if (code != CURLE_OK && !dropped) return from_curl(code, remote);
+  if (code != CURLE_OK && !dropped) return of_own_way(from_curl(code, remote), guard_.own_way());
   judge_headers();
-  curl_off_t retry_after = 0;
-  curl_easy_getinfo(easy_, CURLINFO_RETRY_AFTER, &retry_after);
   curl_header* location = nullptr;
   if (answer_.status >= 300 && answer_.status < 400 && curl_easy_header(easy_, "Location", 0, CURLH_HEADER, -1, &location) == CURLHE_OK)
     answer_.location = resolved(url_, location->value);
-  if (retry_after > 0) answer_.retry_after = std::chrono::seconds{std::min<curl_off_t>(retry_after, 86'400)};
+  answer_.own_way = guard_.own_way();
+  answer_.pause = pause_of(answer_.status, budget_of(easy_), std::chrono::system_clock::now());
   return std::move(answer_);
 }
 

@@ -61,7 +61,8 @@ struct http_answer {
   std::string content_type;
   std::string head; ///< first bytes of a body that was not accepted
   std::string location;
-  std::optional<std::chrono::milliseconds> retry_after;
+  std::optional<std::chrono::milliseconds> pause; ///< how long the host wants to be left alone
+  bool own_way = false; ///< through a proxy of the Secret's: it is not known who answered
   /// What is wrong with an answer that was not accepted.
   [[nodiscard]] failure problem(const remote_label& remote) const;
 };

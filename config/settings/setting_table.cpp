@@ -352,6 +352,10 @@ std::vector<setting> make_table() {
       {"time-zone", "ZONE", "Zone in which cron expressions without a zone of their own are read.",
        "must be the name of a zone of the tz database, such as UTC or Europe/Berlin", assign_zone, [](const settings& s) { return s.time_zone; }},
       count("max-concurrent-syncs", "Workers: fetches, discoveries and deltas that run at the same time.", &settings::max_concurrent_syncs, 1, 1024),
+      count("max-concurrent-per-host",
+            "Syncs that work on remotes of one host at the same time, and listings that are made there at the same time. 0 leaves one worker to the others, and half of the "
+            "connections.",
+            &settings::max_concurrent_per_host, 0, 1024),
       count("max-queued-syncs", "Syncs that may wait for a worker.", &settings::max_queued_syncs, 1, 10'000'000),
       count("max-connections", "Connections kept for listing refs.", &settings::max_connections, 1, 10'000),
       bytes("max-pack-bytes", "Largest pack that is accepted from a remote.", &settings::max_pack_bytes, 1ULL << 20U, 1ULL << 40U),

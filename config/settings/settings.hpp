@@ -57,6 +57,7 @@ struct settings {
   std::chrono::milliseconds listing_timeout{std::chrono::seconds{30}};
   std::string time_zone = "UTC";
   std::uint32_t max_concurrent_syncs = 4; ///< workers
+  std::uint32_t max_concurrent_per_host = 0; ///< of workers, and of listings, at one host; 0: all but one worker, a share of the connections
   std::uint32_t max_queued_syncs = 100'000;
   std::uint32_t max_connections = 64; ///< listing connections
   std::uint64_t max_pack_bytes = 8ULL << 30U;

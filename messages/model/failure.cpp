@@ -20,6 +20,7 @@ constexpr std::array code_table{
     code_row{ec::throttled, "throttled", error_class::wait},
     code_row{ec::overloaded, "overloaded", error_class::wait},
     code_row{ec::dependency_missing, "dependency_missing", error_class::wait},
+    code_row{ec::host_unavailable, "host_unavailable", error_class::wait},
     code_row{ec::auth_rejected, "auth_rejected", error_class::needs_change},
     code_row{ec::not_found, "not_found", error_class::needs_change},
     code_row{ec::invalid_spec, "invalid_spec", error_class::needs_change},

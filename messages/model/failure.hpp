@@ -20,6 +20,7 @@ enum class ec : std::uint8_t {
   throttled,          ///< 429 or a rate limit; `retry_after` may say how long
   overloaded,         ///< our own queue is full
   dependency_missing, ///< a Secret or another object is not there yet
+  host_unavailable,   ///< the remote's host was found to be down; nobody asks it before `retry_after`
   // needs change
   auth_rejected, ///< 401, 403, missing or wrong credentials
   not_found,     ///< 404, missing branch, missing repository

@@ -2,7 +2,9 @@
 
 #include "messages/model/refs.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,7 @@ struct listing {
   ref_table_ptr refs; ///< null when the digest equals the known one
   protocol_version protocol = protocol_version::unknown;
   std::uint64_t received_bytes = 0;
+  std::optional<std::chrono::milliseconds> host_pause = {}; ///< the host's budget is used up: how long it wants to be left alone
 };
 
 } // namespace veranda::git

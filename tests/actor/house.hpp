@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/cache_writer/cache_writer.hpp"
+#include "actors/hosts/hosts.hpp"
 #include "actors/status_writer/status_writer.hpp"
 #include "actors/supervisor/remotes.hpp"
 #include "actors/workers/worker_pool.hpp"
@@ -74,6 +75,8 @@ struct house : actor_fixture {
     listers = spawn_pool("lister-pool", {});
     distant_listers = spawn_pool("distant-lister-pool", {});
     http_actor_ = spawn(fake_http, http);
+    if (knows_hosts)
+      hosts = spawn(host_keeper, host_keeper_deps{env, {}});
     open_supervisor();
   }
   void open_supervisor() {
@@ -110,6 +113,7 @@ struct house : actor_fixture {
     deps.http = http_actor_;
     deps.wake_http = [] {};
     deps.secret_keeper = secret_keeper;
+    deps.hosts = hosts;
     deps.listers = listers;
     deps.pool = pool;
     return deps;
@@ -205,6 +209,8 @@ struct house : actor_fixture {
   bool holds = true; ///< repositories set finalizers
   finalizer_keeper_actor finalizers; ///< none: as without Kubernetes
   package_rev_keeper_actor package_revs; ///< none: as without --cache cr
+  bool knows_hosts = false; ///< hosts are judged, as in the daemon
+  host_keeper_actor hosts;
   secret_keeper_actor secret_keeper; ///< none: as without Kubernetes
   supervisor_actor boss;
 
@@ -228,6 +234,7 @@ protected:
     finalizers = nullptr;
     package_revs = nullptr;
     secret_keeper = nullptr;
+    hosts = nullptr;
     boss = nullptr;
   }
 };

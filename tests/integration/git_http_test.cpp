@@ -162,6 +162,7 @@ BOOST_FIXTURE_TEST_CASE(answers_and_their_classes, setup) {
   const row rows[] = {
     {reply("401 Unauthorized", "text/html", "body-secret", "WWW-Authenticate: Basic realm=x\r\n"), ec::auth_rejected},
     {reply("403 Forbidden", "text/plain", "body-secret", ""), ec::auth_rejected},
+    {reply("403 Forbidden", "text/plain", "body-secret", "Retry-After: 17\r\n"), ec::throttled},
     {reply("404 Not Found", "text/plain", "body-secret", ""), ec::not_found},
     {reply("429 Too Many Requests", "text/plain", "body-secret", "Retry-After: 17\r\n"), ec::throttled},
     {reply("500 Oops", "text/plain", "body-secret", ""), ec::unavailable},

@@ -69,7 +69,7 @@ class Truth:
     def of_sync(self, item, ready, status, types):
         number = self.expected(item)
         if number is None:
-            if (ready["status"], ready["reason"]) != ("False", "Error"):
+            if ready["status"] != "False" or ready["reason"] not in ("Error", "HostUnavailable"):
                 yield f"must be in error, is {ready['reason']}: {ready['message']}"
             return
         if (ready["status"], ready["reason"]) != ("True", "Ready"):

@@ -36,13 +36,16 @@ BOOST_AUTO_TEST_CASE(orders) {
       {"first in, first out within a namespace", {job(3), job(1), job(2)}, {3, 1, 2}},
       {"namespaces take turns", {job(1, "a"), job(2, "a"), job(3, "a"), job(4, "b"), job(5, "c")}, {1, 4, 5, 2, 3}},
       {"people first", {job(1, "a"), job(2, "b"), job(3, "b", "h", true), job(4, "a", "h", true)}, {3, 4, 1, 2}},
+      {"but not for ever",
+       {job(1), job(2), job(3, "b", "h", true), job(4, "b", "h", true), job(5, "b", "h", true), job(6, "b", "h", true), job(7, "b", "h", true)},
+       {3, 4, 5, 1, 6, 7, 2}},
       {"people take turns too", {job(1, "a", "h", true), job(2, "a", "h", true), job(3, "b", "h", true)}, {1, 3, 2}},
   };
   for (const auto& r : rows) {
     BOOST_TEST_CONTEXT(r.why) {
       admission q{{}};
       for (const auto& j : r.jobs) BOOST_TEST((q.push(j) == admission_answer::accepted));
-      for (std::size_t i = 0; i < r.expected.size(); ++i) BOOST_TEST(q.position(r.expected[i]).value() == i + 1);
+      for (std::size_t i = 0; i < r.expected.size(); ++i) BOOST_TEST(q.place(r.expected[i])->position == i + 1);
       BOOST_TEST(order(q) == r.expected, boost::test_tools::per_element());
     }
   }
@@ -80,6 +83,59 @@ BOOST_AUTO_TEST_CASE(a_busy_host_lets_others_pass) {
   BOOST_TEST(q.pop()->id == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(says_why_a_job_waits) {
+  admission q{{.slots = 3, .per_host = 1, .unproven = 2, .failing = 1}};
+  q.push(job(1, "a", "known"));
+  q.pop();
+  q.done(1, true);
+  for (const auto& j : {job(2, "a", "known"), job(3, "a", "known"), job(4, "a", "new"), job(5, "a", "newer"), job(6, "a", "newest"), job(7, "a", "")}) q.push(j);
+  while (q.pop()) continue;
+  q.push(job(8, "b", ""));
+  const auto why = [&](std::uint64_t id) { return q.place(id)->cause; };
+  BOOST_TEST((why(3) == admission_wait::host));
+  BOOST_TEST((why(6) == admission_wait::unproven));
+  BOOST_TEST((why(7) == admission_wait::own_turn));
+  BOOST_TEST((why(8) == admission_wait::slots));
+}
+
+BOOST_AUTO_TEST_CASE(hosts_that_may_be_black_holes_get_a_part_of_the_slots) {
+  admission q{{.slots = 8, .per_host = 4, .unproven = 4, .failing = 2}};
+  std::uint64_t id = 0;
+  for (int hole = 0; hole < 50; ++hole) q.push(job(++id, "holes", "hole" + std::to_string(hole)));
+  std::vector<std::uint64_t> started;
+  const auto start_all = [&] {
+    started.clear();
+    while (const auto next = q.pop()) started.push_back(next->id);
+    return started.size();
+  };
+  BOOST_TEST(start_all() == 4U); // none of them is known yet
+  for (const auto one : std::vector{started}) q.done(one, false);
+  for (int hole = 0; hole < 4; ++hole) q.push(job(++id, "holes", "hole" + std::to_string(hole))); // again
+  BOOST_TEST(start_all() == 4U);
+  for (int round = 0; round < 20 && q.waiting() > 0; ++round) {
+    for (const auto one : std::vector{started}) q.done(one, false);
+    start_all();
+  }
+  for (const auto one : std::vector{started}) q.done(one, false);
+  for (int hole = 0; hole < 50; ++hole) q.push(job(++id, "holes", "hole" + std::to_string(hole)));
+  BOOST_TEST(start_all() == 2U); // all of them are known to fail
+  q.push(job(++id, "fresh", "well"));
+  BOOST_TEST(q.pop()->id == id); // a host that is not known finds a slot at once
+  q.done(id, true);
+  for (int i = 0; i < 6; ++i) q.push(job(++id, "fresh", "well"));
+  BOOST_TEST(start_all() == 4U); // and four when it answers
+}
+
+BOOST_AUTO_TEST_CASE(a_host_that_is_not_known_to_answer_is_tried_once_at_a_time) {
+  admission q{{.slots = 8, .unproven = 4, .failing = 2}};
+  for (std::uint64_t i = 1; i <= 3; ++i) q.push(job(i));
+  BOOST_TEST(q.pop()->id == 1U);
+  BOOST_TEST(!q.pop().has_value());
+  q.done(1); // it was stopped: nothing is learned
+  BOOST_TEST(q.pop()->id == 2U);
+  BOOST_TEST(!q.pop().has_value());
+}
+
 BOOST_AUTO_TEST_CASE(bounded) {
   admission q{{.slots = 1, .max_queued = 2}};
   BOOST_TEST((q.push(job(1)) == admission_answer::accepted));
@@ -98,8 +154,8 @@ BOOST_AUTO_TEST_CASE(cancelling) {
   BOOST_TEST(!q.cancel(1)); // runs
   BOOST_TEST(q.cancel(2));
   BOOST_TEST(!q.cancel(2));
-  BOOST_TEST(!q.position(2).has_value());
-  BOOST_TEST(q.position(3).value() == 1U);
+  BOOST_TEST(!q.place(2).has_value());
+  BOOST_TEST(q.place(3)->position == 1U);
   q.done(1);
   q.done(1);
   q.done(99);
@@ -110,7 +166,7 @@ BOOST_AUTO_TEST_CASE(a_newcomer_waits_one_turn_not_a_queue) {
   admission q{{}};
   for (std::uint64_t i = 1; i <= 1000; ++i) q.push(job(i, "big"));
   q.push(job(2000, "small"));
-  BOOST_TEST(q.position(2000).value() == 2U);
+  BOOST_TEST(q.place(2000)->position == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(random_use_keeps_every_promise) {
@@ -120,6 +176,7 @@ BOOST_AUTO_TEST_CASE(random_use_keeps_every_promise) {
     admission q{{.slots = 5, .per_host = 2, .max_queued = 200}};
     std::map<std::uint64_t, admission_job> waiting, running;
     std::uint64_t next = 0;
+    unsigned people = 0; ///< in a row
     for (int step = 0; step < 20'000; ++step) {
       const auto dice = rng() % 10;
       if (dice < 4) {
@@ -132,11 +189,13 @@ BOOST_AUTO_TEST_CASE(random_use_keeps_every_promise) {
         const auto startable = [&](const admission_job& j) { return j.host.empty() || on(j.host) < 2; };
         const bool any = running.size() < 5 && std::any_of(waiting.begin(), waiting.end(), [&](const auto& w) { return startable(w.second); });
         const bool any_user = std::any_of(waiting.begin(), waiting.end(), [&](const auto& w) { return w.second.user && startable(w.second); });
+        const bool any_rest = std::any_of(waiting.begin(), waiting.end(), [&](const auto& w) { return !w.second.user && startable(w.second); });
         const auto got = q.pop();
         BOOST_REQUIRE(got.has_value() == any);
         if (!got) continue;
         BOOST_REQUIRE(startable(*got));
-        BOOST_REQUIRE(got->user == any_user);
+        BOOST_REQUIRE(got->user == (people < 3 ? any_user : !any_rest));
+        people = got->user ? people + 1 : 0;
         for (const auto& [id, w] : waiting) BOOST_REQUIRE(!(w.ns == got->ns && w.user == got->user && id < got->id && startable(w)));
         running.emplace(got->id, *got);
         waiting.erase(got->id);
@@ -153,7 +212,7 @@ BOOST_AUTO_TEST_CASE(random_use_keeps_every_promise) {
       BOOST_REQUIRE(q.running() == running.size());
     }
     std::set<std::size_t> positions;
-    for (const auto& [id, w] : waiting) positions.insert(q.position(id).value());
+    for (const auto& [id, w] : waiting) positions.insert(q.place(id)->position);
     BOOST_TEST(positions.size() == waiting.size()); // a permutation of 1..n
     if (!positions.empty()) BOOST_TEST(*positions.rbegin() == waiting.size());
   }

@@ -288,7 +288,7 @@ BOOST_AUTO_TEST_CASE(classes_of_answers) {
     long status;
     ec expected;
   };
-  const row statuses[] = {{401, ec::auth_rejected}, {403, ec::auth_rejected}, {404, ec::not_found}, {407, ec::auth_rejected}, {408, ec::timed_out}, {410, ec::not_found},
+  const row statuses[] = {{401, ec::auth_rejected}, {403, ec::throttled}, {404, ec::not_found}, {407, ec::auth_rejected}, {408, ec::timed_out}, {410, ec::not_found},
                           {413, ec::too_large}, {418, ec::unavailable}, {429, ec::throttled}, {500, ec::unavailable}, {502, ec::unavailable}, {503, ec::unavailable}, {504, ec::unavailable}, {304, ec::unsupported}};
   for (const auto& r : statuses) {
     const auto f = from_http_status(r.status, host, std::chrono::seconds{3});
@@ -296,6 +296,7 @@ BOOST_AUTO_TEST_CASE(classes_of_answers) {
     BOOST_TEST(f.what.starts_with("example.com: "));
     BOOST_TEST(f.retry_after.has_value() == (f.code == ec::throttled || f.code == ec::unavailable));
   }
+  BOOST_TEST((from_http_status(403, host, {}).code == ec::auth_rejected)); // without a time it is a refusal, and no limit
   struct curl_row {
     int code;
     ec expected;

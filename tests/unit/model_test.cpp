@@ -55,7 +55,7 @@ package_revision sample() {
 BOOST_AUTO_TEST_CASE(every_code_has_a_name_and_the_class_that_says_what_to_do) {
   const std::vector<std::pair<error_class, std::vector<ec>>> table{
       {error_class::retry, {ec::unreachable, ec::timed_out, ec::unavailable}},
-      {error_class::wait, {ec::throttled, ec::overloaded, ec::dependency_missing}},
+      {error_class::wait, {ec::throttled, ec::overloaded, ec::dependency_missing, ec::host_unavailable}},
       {error_class::needs_change, {ec::auth_rejected, ec::not_found, ec::invalid_spec, ec::too_large, ec::unsupported}},
       {error_class::race, {ec::conflict, ec::stale}},
       {error_class::damaged, {ec::checksum_mismatch, ec::corrupt_cache}},

@@ -140,6 +140,7 @@ void describe_repository(api_client& client, const json& object, const std::stri
     line("Deletions held", text_at(hold, {"count"}) + " of " + text_at(hold, {"total"}) + " since " + when(text_at(hold, {"since"})) + ": " + text_at(hold, {"cause"}));
   line("One-time sync done", when(text_at(status, {"observedRunOnceAt"})));
   line("Now", activity(dump));
+  line("Waits", text_at(state, {"place"}));
   describe_conditions(status);
   describe_bad_items(state);
   describe_runs(state);

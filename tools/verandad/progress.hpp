@@ -45,7 +45,7 @@ inline std::string progress_text(const std::vector<cell_view>& cells) {
   for (const auto& view : cells) {
     if (view.kind == "repository") {
       ++all;
-      done += view.state == "Ready" || view.state == "Error" || view.state == "Suspended" ? 1U : 0U;
+      done += view.state == "Ready" || view.state == "Error" || view.state == "HostUnavailable" || view.state == "Suspended" ? 1U : 0U;
     } else if (auto work = work_of(view); !work.empty() && working++ == 0) {
       first = std::move(work);
     }

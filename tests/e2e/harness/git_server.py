@@ -52,13 +52,13 @@ def make_certificates(folder):
 
 class GitServer:
     """Serves the bare repositories below `root` until closed. `users`: name to password, or None for anybody. `v2`: whether git hears which protocol the
-    client asks for. `clients`: whether they must show a certificate of our CA. `/status/CODE/`, `/html/`, `/circle/` answer as they are named; `/moved/` redirects to `moved`, or to itself
+    client asks for. `clients`: whether they must show a certificate of our CA. `port`: one of `free_port`. `/status/CODE/`, `/html/`, `/circle/` answer as they are named; `/moved/` redirects to `moved`, or to itself
     without that word."""
 
-    def __init__(self, folder, root, tls=False, users=None, workers=4, v2=True, moved="", clients=False):
+    def __init__(self, folder, root, tls=False, users=None, workers=4, v2=True, moved="", clients=False, port=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.root, self.tls, self.users, self.port, self.mark_port = str(root), tls, users, free_port(), free_port()
+        self.root, self.tls, self.users, self.port, self.mark_port = str(root), tls, users, port or free_port(), free_port()
         self.v2, self.moved, self.clients, self.marks = v2, moved, clients, 0
         if tls:
             make_certificates(self.folder)

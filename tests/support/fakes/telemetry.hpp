@@ -23,6 +23,8 @@ public:
   unsigned status_failures = 0;
   unsigned restarts = 0;
   std::size_t problems = 0;
+  std::size_t hosts_down = 0, hosts_paused = 0;
+  unsigned kept_back = 0; ///< from hosts
 
   void sync_started(const object_key&, sync_cause cause) override { started.emplace_back(to_string(cause)); }
   void sync_finished(const object_key&, sync_cause, const failure*, bool nothing_new, duration, wall_time) override {
@@ -42,6 +44,12 @@ public:
   void manifest_problems(std::size_t count) override { problems = count; }
   void listing_ended(const failure*, duration, std::uint64_t) override { ++listings; }
   void fetched(const failure*, duration, std::uint64_t) override {}
+  void hosts(std::size_t down, std::size_t left_alone) override {
+    hosts_down = down;
+    hosts_paused = left_alone;
+  }
+  void host_changed(bool) override {}
+  void held_back(const char*) override { ++kept_back; }
   void queue(std::size_t, std::size_t) override {}
   void queue_wait(duration) override {}
   void cache_transaction(bool, duration) override {}

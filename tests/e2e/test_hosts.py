@@ -1,0 +1,177 @@
+"""Hosts that are down, that swallow connections, and that limit how often they are asked: they cost those elsewhere nothing."""
+import contextlib
+import http.server
+import pathlib
+import re
+import shutil
+import socket
+import threading
+import time
+import unittest
+
+from harness.case import Case, manifest, secret
+from harness.ssh_server import SshServer
+from harness.wait import LONG, free_port, wait_for
+
+TROUBLED = ("Error", "HostUnavailable")
+
+
+def threads(daemon):
+    status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
+    return int(re.search(r"(?m)^Threads:\s+(\d+)$", status).group(1))
+
+
+class Limiter:
+    """An HTTP server that answers the first request with 429 and `Retry-After`, and every other one with 404."""
+
+    def __init__(self, seconds):
+        self.paths = []
+        limiter = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                limiter.paths.append(self.path)
+                first = len(limiter.paths) == 1
+                self.send_response(429 if first else 404)
+                if first:
+                    self.send_header("Retry-After", str(seconds))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(LONG)
+
+
+class BlackHoles(Case):
+    """50 remotes that take connections and never answer, 25 over http and 25 over ssh, each at a host of its own, beside 200 that work."""
+    HEALTHY = 200
+    HOLES = 25  # of each kind
+
+    def setUp(self):
+        super().setUp()
+        self.repository("r").publish("a/b", 1)
+        for number in range(self.HEALTHY):
+            shutil.copytree(self.git_root / "r.git", self.git_root / f"r{number}.git", symlinks=True)
+        url = self.server().url
+        self.names = [f"r{number}" for number in range(self.HEALTHY)]
+        self.write("healthy.yaml", *(manifest(name, f"{url}/{name}.git") for name in self.names))
+
+    def ages(self, daemon):
+        """Seconds since the last good sync of each healthy repository."""
+        samples, now = daemon.metrics(), time.time()
+        found = [now - value for key, value in samples.items()
+                 if key.startswith("veranda_repository_last_success_timestamp_seconds{") and re.search(r'name="r\d+"', key)]
+        return found if len(found) == self.HEALTHY else None
+
+    def oldest(self, daemon, seconds):
+        """The greatest age seen within so many seconds, and the most threads."""
+        worst, most, end = 0.0, 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            worst, most = max(worst, *self.ages(daemon)), max(most, threads(daemon))
+            time.sleep(0.5)
+        return worst, most
+
+    def test_leave_the_lateness_of_others_and_the_threads_as_they_are(self):
+        daemon = self.daemon("--health-check-frequency=10s", "--connect-timeout=2s", "--listing-timeout=10s")
+        wait_for(lambda: self.ages(daemon), "200 good repositories", 3 * LONG)
+        time.sleep(10)  # until health checks are under way everywhere
+        before, threads_before = self.oldest(daemon, 20)
+        with contextlib.ExitStack() as stack:
+            ports = []
+            for _ in range(2 * self.HOLES):
+                hole = stack.enter_context(contextlib.closing(socket.socket()))
+                hole.bind(("127.0.0.1", 0))
+                hole.listen(64)
+                ports.append(hole.getsockname()[1])
+            over_http, over_ssh = ports[:self.HOLES], ports[self.HOLES:]
+            ssh = SshServer(self.folder / "sshd")
+            self.addCleanup(ssh.close)
+            known = "".join(f"[127.0.0.1]:{port} {(self.folder / 'sshd/host_ed25519.pub').read_text()}" for port in over_ssh)
+            holes = [manifest(f"http-hole{number}", f"http://127.0.0.1:{port}/x.git") for number, port in enumerate(over_http)]
+            holes += [manifest(f"ssh-hole{number}", f"ssh://git@127.0.0.1:{port}/x.git", secret="deploy") for number, port in enumerate(over_ssh)]
+            self.write("secret.yaml", secret("deploy", "kubernetes.io/ssh-auth", {"ssh-privatekey": ssh.key("ed25519"), "known_hosts": known}))
+            self.write("holes.yaml", *holes)
+            beside, threads_beside = self.oldest(daemon, 40)
+            self.assertLessEqual(threads_beside, threads_before)
+            self.assertLess(beside, 2 * before + 15, f"{before:.1f} s without black holes, {beside:.1f} s beside them")
+
+            def all_troubled():
+                reasons = {r["metadata"]["name"]: (r.get("status", {}).get("conditions") or [{}])[0].get("reason") for r in daemon.items("repositories", "default")}
+                return sum(reasons.get(name) in TROUBLED for name in reasons if "hole" in name) == 2 * self.HOLES
+            wait_for(all_troubled, "50 black holes that are known as such", 2 * LONG, 0.5)
+            self.assertFalse([r["metadata"]["name"] for r in daemon.items("repositories", "default")
+                              if "hole" not in r["metadata"]["name"] and r["status"]["conditions"][0]["reason"] != "Ready"])
+            daemon.stop()
+
+
+class Breaker(Case):
+    def test_a_host_that_is_down_is_tried_by_one_for_all(self):
+        remote = self.repository("r")
+        remote.publish("a/b", 1)
+        port = free_port()
+        names = [f"r{number}" for number in range(12)]
+        for name in names:
+            shutil.copytree(remote.path, self.git_root / f"{name}.git", symlinks=True)
+        self.write("r.yaml", *(manifest(name, f"http://127.0.0.1:{port}/{name}.git") for name in names))
+        self.write("local.yaml", manifest("local", remote.path))
+        daemon = self.daemon("--health-check-frequency=1s")
+
+        def unavailable():
+            return [name for name in names if daemon.condition(name).get("reason") == "HostUnavailable"]
+        wait_for(lambda: len(unavailable()) >= len(names) - 5, "objects that say HostUnavailable", 2 * LONG)
+        message = wait_for(lambda: next((daemon.condition(name)["message"] for name in unavailable()), None), "a message")
+        self.assertRegex(message, rf"^http://127\.0\.0\.1:{port} has not answered since \d{{4}}-.*no connection: refused.*\(host_unavailable\)")
+        self.assertEqual(daemon.metrics()['veranda_hosts{state="unavailable"}'], 1)
+        self.assertRegex(daemon.cli("dump"), rf"host +http://127\.0\.0\.1:{port} ")
+        daemon.wait_condition("local", "Ready")
+        listed = "veranda_remote_listings_total"
+        count = lambda: sum(value for key, value in daemon.metrics().items() if key.startswith(listed) and 'result="failure"' in key)
+        before = count()
+        time.sleep(10)
+        self.assertLessEqual(count() - before, 4, "tries while the host is down")
+        server = self.server(port=port)
+        self.addCleanup(server.close)
+
+        def back():  # a try that began before the server may still be under way
+            daemon.cli("sync", names[7], "--wait", status=None)
+            return daemon.condition(names[7]).get("reason") == "Ready"
+        wait_for(back, "the host to be found again", LONG, 1)
+        daemon.cli("sync", "--all", status=None)
+        for name in names:
+            daemon.wait_condition(name, "Ready", seconds=2 * LONG)
+        self.assertEqual(daemon.metrics()['veranda_hosts{state="unavailable"}'], 0)
+
+
+class Budget(Case):
+    def test_a_host_that_says_when_is_left_alone_by_all_until_then(self):
+        limiter = Limiter(20)
+        self.addCleanup(limiter.close)
+        self.write("a.yaml", manifest("a", f"{limiter.url}/a.git"))
+        daemon = self.daemon("--health-check-frequency=1s")
+        told = time.monotonic()
+        self.assertIn("(throttled)", daemon.wait_condition("a", "Error")["message"])
+        self.write("b.yaml", manifest("b", f"{limiter.url}/b.git"))
+        wait_for(lambda: "limits how often it is asked, and is left alone until" in daemon.cli("describe", "repository", "b", status=None), "why b waits")
+        self.assertEqual(daemon.condition("b").get("reason"), "Reconciling")
+        self.assertEqual(len(limiter.paths), 1)
+        self.assertEqual(daemon.metrics()['veranda_hosts{state="paused"}'], 1)
+        for name in ("a", "b"):
+            wait_for(lambda n=name: "(not_found)" in daemon.condition(n).get("message", ""), f"an answer to {name}", 2 * LONG)
+        self.assertGreater(time.monotonic() - told, 15)
+
+
+if __name__ == "__main__":
+    unittest.main()
