@@ -1,0 +1,182 @@
+"""Ends a sync at one call after the other that changes the data directory, or lets that call fail, and holds what comes of it against an undisturbed run."""
+import concurrent.futures
+import pathlib
+import random
+import shutil
+import tempfile
+
+from .case import manifest
+from .faults import CUTS, Picture, PowerCut, environment, once
+from .git import Repository, package
+
+ENDINGS = ("die", "torn", *CUTS)                  # the process ends at the call
+FAILURES = ("ENOSPC", "EROFS", "EIO", "once")     # the call fails, and all later ones that such a disk refuses, or it alone
+TYPED = ("unavailable", "No space left", "Read-only file system", "Input/output error", "is full", "cannot be written", "reading or writing the file failed")
+
+
+class Scenario:
+    """Remotes, manifests and a data directory, and what one undisturbed sync makes of them. Contents are the same each time."""
+
+    flags = ()
+    ready = 0  # exit status of an undisturbed run
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        self.manifests, self.before = self.folder / "manifests", None
+        self.manifests.mkdir(mode=0o700)
+        self.prepare()
+        data = self.fresh("undisturbed")
+        done = once(self.manifests, data, *self.flags)
+        if done.returncode != self.ready:
+            raise AssertionError(f"the undisturbed run ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        self.picture = Picture(data)
+        if wrong := self.picture.differences(data):
+            raise AssertionError(f"the undisturbed run left {wrong}")
+
+    def repository(self, name="r"):
+        remote = Repository(self.folder / f"{name}.git")
+        (self.manifests / f"{name}.yaml").write_text(manifest(name, remote.path))
+        (self.manifests / f"{name}.yaml").chmod(0o600)
+        return remote
+
+    def synced(self):
+        """The remotes as they are now are what the data directory knows from here on."""
+        data = self.fresh("before.new")
+        done = once(self.manifests, data, *self.flags)
+        if done.returncode != 0:
+            raise AssertionError(f"a run to begin with ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        self.before = self.folder / "before"
+        shutil.rmtree(self.before, ignore_errors=True)
+        data.rename(self.before)
+
+    def fresh(self, name):
+        """A copy of the data directory as it is before the sync."""
+        data = self.folder / name
+        shutil.rmtree(data, ignore_errors=True)
+        if self.before:
+            shutil.copytree(self.before, data)
+        return data
+
+    def prepare(self):
+        raise NotImplementedError
+
+
+class Cold(Scenario):
+    """All is new: the data directory, the stores, the mirror."""
+
+    def prepare(self):
+        publish_some(self.repository())
+
+
+class Empty(Scenario):
+    """Nothing has changed."""
+
+    def prepare(self):
+        publish_some(self.repository())
+        self.synced()
+
+
+class Incremental(Scenario):
+    """Packages came, changed and went."""
+
+    def prepare(self):
+        remote = self.repository()
+        publish_some(remote)
+        self.synced()
+        change_some(remote)
+
+
+class Merging(Scenario):
+    """As incremental, and there are many packs in the mirror then, which are merged."""
+
+    def prepare(self):
+        remote = self.repository()
+        publish_some(remote)
+        for number in range(16):
+            self.synced()
+            remote.commit("main", package("grow", number))
+        change_some(remote)
+
+
+def publish_some(remote):
+    for number in range(3):
+        remote.publish(f"team/p{number}", 1)
+    remote.commit("drafts/team/p0/w2", package("team/p0", 2), start="refs/heads/main")
+
+
+def change_some(remote):
+    remote.publish("team/p1", 2)
+    remote.publish("new", 1)
+    remote.delete("refs/tags/team/p2/v1")
+    remote.commit("drafts/team/p0/w2", package("team/p0", 3))
+
+
+SCENARIOS = {"cold": Cold, "empty": Empty, "incremental": Incremental, "merging": Merging}
+
+
+class Injector:
+    """Goes through the calls of a scenario. `run` may be asked for several at a time."""
+
+    def __init__(self, scenario, how, seed=1):
+        self.scenario, self.how, self.seed = scenario, how, seed
+
+    def run(self, at):
+        """Disturbs the run at one call. None when it came to its end before that; else what is wrong, as text, empty when all is well."""
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.how}-{at}-", dir=self.scenario.folder))
+        try:
+            data = self.scenario.fresh(f"{folder.name}/data")
+            disturbed = self.disturb(folder, data, at)
+            if disturbed is None:
+                return None
+            again = once(self.scenario.manifests, data, *self.scenario.flags)
+            wrong = disturbed + ([f"the run after it ended with {again.returncode}: {again.stdout}{again.stderr}"] if again.returncode != self.scenario.ready else
+                                 self.scenario.picture.differences(data, refs=self.how not in CUTS))
+            if not wrong:
+                return ""
+            last = (folder / "calls").read_text().splitlines()[-3:]
+            return f"{self.how} at call {at} (seed {self.seed}; the last ones were {', '.join(last)}): " + "; ".join(wrong)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def disturb(self, folder, data, at):
+        """What was wrong with the disturbed run itself; None when it was not disturbed."""
+        calls, shadow = folder / "calls", folder / "shadow"
+        more = {"log": calls}
+        if self.how in CUTS:
+            shadow.mkdir()
+            more["shadow"] = shadow
+        fault = "die" if self.how in CUTS else self.how
+        done = once(self.scenario.manifests, data, *self.scenario.flags, **environment(data, fault, at, **more))
+        reached = len(calls.read_text().splitlines()) >= at
+        if self.how in FAILURES:
+            return self.judge_failure(done) if reached else None
+        if done.returncode != -9:
+            return None if not reached else [f"it ended with {done.returncode} instead: {done.stderr}"]
+        if self.how in CUTS:
+            PowerCut(data, shadow, self.how, random.Random(f"{self.seed} {at}")).strike()
+        return []
+
+    @staticmethod
+    def judge_failure(done):
+        """A disk that fails ends no process by a signal, and is named."""
+        said = done.stdout + done.stderr
+        if done.returncode not in (0, 1):
+            return [f"it ended with {done.returncode}: {said}"]
+        if done.returncode == 1 and not any(text in said for text in TYPED):
+            return [f"nothing that it says names the disk: {said}"]
+        return []
+
+    def run_all(self, step=1, begin=1, jobs=2):
+        """Every `step`th call until the run ends by itself. Answers how many were disturbed, and what was wrong."""
+        count, wrong = 0, []
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            at, ended = begin, False
+            while not ended:
+                batch = range(at, at + 8 * jobs * step, step)
+                for found in pool.map(self.run, batch):
+                    ended = ended or found is None
+                    count += found is not None
+                    wrong += [found] if found else []
+                at = batch[-1] + step
+        return count, wrong
