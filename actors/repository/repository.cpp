@@ -133,7 +133,9 @@ void claim(self_ptr self) {
       },
       [self](caf::error& e) {
         self->state.claiming = false;
-        claim_later(self, "the repository's rows could not be claimed; trying again", to_failure(e));
+        const auto why = to_failure(e);
+        claim_later(self, "the repository's rows could not be claimed; trying again", why);
+        report_end(self, why); // a single pass does not wait for a disk that somebody has to mend
       });
 }
 

@@ -52,7 +52,7 @@ result<void> replace_file(const std::filesystem::path& path, std::string_view co
   beside += ".new";
   {
     const open_file file{beside, O_WRONLY | O_CREAT | O_TRUNC};
-    if (file.get() < 0 || !write_all(file.get(), contents) || (wanted == durability::on_disk && ::fsync(file.get()) != 0)) {
+    if (file.get() < 0 || !write_all(file.get(), contents) || (wanted != durability::eventual && ::fsync(file.get()) != 0)) {
       auto f = file_failure("writing", path, errno);
       ::unlink(beside.c_str());
       return f;

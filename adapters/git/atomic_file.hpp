@@ -8,8 +8,8 @@
 
 namespace veranda::git {
 
-/// Whether a file must be on the disk when it is replaced, or may come out older or damaged after a power cut.
-enum class durability : std::uint8_t { on_disk, eventual };
+/// What a file that was replaced is after a power cut: the new one; the old or the new one; one of these, or damaged.
+enum class durability : std::uint8_t { on_disk, whole, eventual };
 /// Replaces a file by rename. Failures: `unavailable` (full disk, no permission), naming the file.
 result<void> replace_file(const std::filesystem::path& path, std::string_view contents, durability wanted = durability::on_disk);
 /// The whole file; nothing when there is none. `unavailable` when it cannot be read.

@@ -26,6 +26,7 @@ constexpr std::string_view identity_file = "veranda-identity";
 constexpr std::string_view lock_file = "veranda-lock";
 constexpr std::string_view gone_mark = ".gone-";
 constexpr std::string_view index_file = "veranda-index";
+constexpr std::string_view settled_file = "veranda-packs"; ///< names of the packs that are on the disk
 constexpr std::string_view bare_config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 constexpr std::uint64_t little_memory = 64U << 20U;
 constexpr std::string_view default_head = "refs/heads/main";
@@ -94,7 +95,7 @@ result<std::unique_ptr<disk_mirror>> disk_mirror::open(const fs::path& dir, cons
   m.lock_ = *std::move(lock);
   if (auto done = m.create(identity); !done) return std::move(done).error();
   if (auto done = scrub_mirror(m.dir_); !done) return std::move(done).error();
-  if (auto done = verify_packs(m.pack_dir()); !done) return std::move(done).error();
+  if (auto done = m.look_at_packs(); !done) return std::move(done).error();
   if (auto done = m.load_refs(); !done) return std::move(done).error();
   if (auto done = m.open_odb(); !done) return std::move(done).error();
   m.count_packs();
@@ -110,6 +111,7 @@ result<void> disk_mirror::check_identity(const std::string& identity) {
   return {};
 }
 
+/// Once there is a configuration, all that is made before it is on the disk.
 result<void> disk_mirror::create(const std::string& identity) {
   std::error_code error;
   for (const auto& part : {dir_, dir_ / "refs", dir_ / "objects" / "info", dir_ / "objects" / "pack"}) {
@@ -119,10 +121,23 @@ result<void> disk_mirror::create(const std::string& identity) {
     if (error) return file_failure("creating the mirror", part, error.value());
   }
   fs::permissions(dir_, fs::perms::owner_all, error);
-  if (!fs::exists(dir_ / "config", error))
-    if (auto done = replace_file(dir_ / "config", bare_config); !done) return done;
-  if (!fs::exists(dir_ / "HEAD", error)) return replace_file(dir_ / "HEAD", "ref: " + std::string{default_head} + "\n");
-  return {};
+  if (!fs::exists(dir_ / "HEAD", error))
+    if (auto done = replace_file(dir_ / "HEAD", "ref: " + std::string{default_head} + "\n", durability::whole); !done) return done;
+  if (fs::exists(dir_ / "config", error)) return {};
+  for (const auto& folder : {dir_ / "objects", dir_, dir_.parent_path(), dir_.parent_path().parent_path()})
+    if (auto synced = sync_path(folder); !synced) return synced;
+  return replace_file(dir_ / "config", bare_config);
+}
+
+/// What a power cut may have left of a pack is as large as it was, and not what it was: one that is not known to be on the disk is read through, and removed when it
+/// is damaged. No ref on the disk needs it.
+result<void> disk_mirror::look_at_packs() {
+  auto listed = read_file(dir_ / settled_file);
+  if (!listed) return std::move(listed).error();
+  auto unsettled = check_unsettled_packs(pack_dir(), listed->value_or(""));
+  if (!unsettled) return std::move(unsettled).error();
+  new_packs_ = *std::move(unsettled);
+  return verify_packs(pack_dir());
 }
 
 result<void> disk_mirror::load_refs() {
@@ -170,10 +185,11 @@ void disk_mirror::replace_refs(const ref_table& table) {
   start_writing(refs_, changed, moved_head ? table.head_target : std::string{});
 }
 
-/// Packs first: refs on the disk name objects on the disk. Should the refs themselves come out damaged after a power cut, listing and fetching mend them.
+/// Packs first: refs on the disk name objects on the disk.
 void disk_mirror::start_writing(ref_table_ptr table, bool refs_changed, std::string head) {
   auto before = std::move(writing_);
-  writing_ = std::async(std::launch::async, [dir = dir_, packs = std::exchange(new_packs_, {}), table = std::move(table), refs_changed, head = std::move(head),
+  auto packs = std::exchange(new_packs_, {});
+  writing_ = std::async(std::launch::async, [dir = dir_, packs = std::move(packs), settled = settled_packs(), table = std::move(table), refs_changed, head = std::move(head),
                                              before = std::move(before)]() mutable -> result<void> {
     if (before.valid())
       if (auto done = before.get(); !done) return done;
@@ -182,9 +198,11 @@ void disk_mirror::start_writing(ref_table_ptr table, bool refs_changed, std::str
         if (auto synced = sync_path(pack.string() + suffix); !synced) return synced;
     if (!packs.empty())
       if (auto synced = sync_path(dir / "objects" / "pack"); !synced) return synced;
+    if (!packs.empty()) // damaged, it names fewer packs, and more are read through
+      if (auto done = replace_file(dir / settled_file, settled, durability::eventual); !done) return done;
     if (refs_changed)
-      if (auto done = replace_file(dir / "packed-refs", render_packed_refs(*table), durability::eventual); !done) return done;
-    return head.empty() ? result<void>{} : replace_file(dir / "HEAD", "ref: " + head + "\n", durability::eventual);
+      if (auto done = replace_file(dir / "packed-refs", render_packed_refs(*table), durability::whole); !done) return done;
+    return head.empty() ? result<void>{} : replace_file(dir / "HEAD", "ref: " + head + "\n", durability::whole);
   });
 }
 
@@ -202,7 +220,19 @@ result<void> disk_mirror::tidy(const cancel_token& cancel) {
   if (!merged) return std::move(merged).error();
   if (!*merged) return {};
   count_packs();
+  if (auto done = replace_file(dir_ / settled_file, settled_packs(), durability::eventual); !done) return done;
   return open_odb();
+}
+
+/// The names of all packs but those that are not known to be on the disk, a line each.
+std::string disk_mirror::settled_packs() const {
+  std::string names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(pack_dir(), error)) {
+    const auto stem = entry.path().parent_path() / entry.path().stem();
+    if (entry.path().extension() == ".pack" && std::find(new_packs_.begin(), new_packs_.end(), stem) == new_packs_.end()) names += stem.filename().string() + "\n";
+  }
+  return names;
 }
 
 bool disk_mirror::contains(const oid& id) {

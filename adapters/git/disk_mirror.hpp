@@ -61,6 +61,8 @@ private:
   result<logic::git_object_header> header(const oid& id) override;
   result<logic::git_object> read_within(std::uint64_t memory, const oid& id, std::uint64_t max_bytes, bool& exceeded);
   result<void> create(const std::string& identity);
+  result<void> look_at_packs();
+  [[nodiscard]] std::string settled_packs() const;
   result<void> check_identity(const std::string& identity);
   void start_writing(ref_table_ptr table, bool refs_changed, std::string head);
   result<void> load_refs();
@@ -80,9 +82,13 @@ private:
 
 /// Removes what a dead process left: temporary packs, half of a pack, locks, files about to be renamed.
 result<void> scrub_mirror(const std::filesystem::path& dir);
+/// Packs that are not in `settled` (a line each, without suffix) are read through; those that are damaged are removed. The others, without suffix.
+result<std::vector<std::filesystem::path>> check_unsettled_packs(const std::filesystem::path& pack_dir, std::string_view settled);
 /// Compares each pack with its index (sizes, object counts, checksums), without reading objects. Fails with `corrupt_cache`.
 result<void> verify_packs(const std::filesystem::path& pack_dir);
 
+/// Removes a pack and its index, the index first: a pack without it is debris, which the next to open the mirror removes.
+result<void> remove_pack(const std::filesystem::path& pack);
 /// Merges small packs into larger ones when there are many: sizes then grow from pack to pack at least by half, so that each byte is copied a logarithmic
 /// number of times. At any instant every object is in a complete pack. Answers whether anything was merged.
 result<bool> merge_packs(const std::filesystem::path& pack_dir, const cancel_token& cancel);

@@ -238,17 +238,16 @@ private:
   std::uint64_t count_ = 0;
 };
 
-/// The index first: a pack without it is debris, which the next to open the mirror removes.
+} // namespace
+
 result<void> remove_pack(const fs::path& pack) {
   std::error_code error;
   for (const char* suffix : {".idx", ".pack"}) {
     auto file = pack;
-    if (!fs::remove(file.replace_extension(suffix), error) && error) return file_failure("removing a merged pack", file, error.value());
+    if (!fs::remove(file.replace_extension(suffix), error) && error) return file_failure("removing a pack", file, error.value());
   }
   return {};
 }
-
-} // namespace
 
 result<bool> merge_packs(const fs::path& pack_dir, const cancel_token& cancel) {
   std::vector<pack_on_disk> packs;

@@ -1,6 +1,7 @@
 #include "adapters/git/atomic_file.hpp"
 #include "adapters/git/disk_mirror.hpp"
 #include "adapters/git/memory_bound.hpp"
+#include "adapters/git/pack_file.hpp"
 
 #include <algorithm>
 #include <array>
@@ -8,6 +9,7 @@
 #include <fstream>
 #include <git2.h>
 #include <mutex>
+#include <set>
 #include <system_error>
 
 namespace veranda::git {
@@ -59,6 +61,16 @@ bool matches_index(const fs::path& pack, const fs::path& index) {
   return objects == big_endian(last_fanout.data()) && index_size >= least_size &&
          bytes_at<checksum_bytes>(p, -static_cast<std::streamoff>(checksum_bytes)) ==
            bytes_at<checksum_bytes>(i, -2 * static_cast<std::streamoff>(checksum_bytes));
+}
+
+/// Whether the hash at the end of a pack or an index is that of all before it.
+result<bool> is_whole(const fs::path& file) {
+  const auto mapped = mapped_file::open(file);
+  if (!mapped) return mapped.error();
+  const auto bytes = mapped->bytes();
+  if (bytes.size() < checksum_bytes) return false;
+  const auto digest = sha1(bytes.substr(0, bytes.size() - checksum_bytes));
+  return std::memcmp(digest.data(), bytes.data() + bytes.size() - checksum_bytes, checksum_bytes) == 0;
 }
 
 bool is_debris(const fs::path& file) {
@@ -114,6 +126,28 @@ result<void> scrub_mirror(const fs::path& dir) {
       if (!fs::remove(file, error) && error) return file_failure("removing what a dead process left", file, error.value());
   }
   return {};
+}
+
+result<std::vector<fs::path>> check_unsettled_packs(const fs::path& pack_dir, std::string_view settled) {
+  std::set<std::string, std::less<>> known;
+  for (std::size_t end; (end = settled.find('\n')) != std::string_view::npos; settled.remove_prefix(end + 1)) known.emplace(settled.substr(0, end));
+  std::vector<fs::path> unknown;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(pack_dir, error))
+    if (entry.path().extension() == ".pack" && !known.contains(entry.path().stem().string())) unknown.push_back(pack_dir / entry.path().stem());
+  if (error) return file_failure("reading the packs", pack_dir, error.value());
+  std::vector<fs::path> sound;
+  for (const auto& base : unknown) {
+    bool whole = true;
+    for (const char* suffix : {".idx", ".pack"}) {
+      auto looked = is_whole(base.string() + suffix);
+      if (!looked) return std::move(looked).error();
+      whole = whole && *looked;
+    }
+    if (whole) sound.push_back(base);
+    else if (auto removed = remove_pack(base.string() + ".pack"); !removed) return std::move(removed).error();
+  }
+  return sound;
 }
 
 result<void> verify_packs(const fs::path& pack_dir) {

@@ -84,6 +84,36 @@ std::optional<failure> prepare_directory(const fs::path& directory) {
   return std::nullopt;
 }
 
+/// A new file, which appears whole, and never replaces one that another process made meanwhile: without a name first, so that a process that dies leaves nothing;
+/// where the file system knows no such files, under a name of its own. Then it is linked to its place.
+std::optional<failure> make_file(const fs::path& file, std::string_view text) {
+  const auto folder = file.has_parent_path() ? file.parent_path() : fs::path{"."};
+  std::string draft;
+  descriptor nameless{::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)};
+  int fd = nameless.get();
+  if (fd >= 0) {
+    draft = "/proc/self/fd/" + std::to_string(fd);
+  } else {
+    draft = file.string() + "." + std::to_string(::getpid());
+    ::unlink(draft.c_str());
+    fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  }
+  descriptor named{nameless.get() < 0 ? fd : -1};
+  if (fd < 0)
+    return system_failure("the file cannot be made", file);
+  auto problem = write_all(fd, text, file);
+  if (!problem && ::fsync(fd) != 0)
+    problem = system_failure("the file cannot be written", file);
+  if (!problem && ::linkat(AT_FDCWD, draft.c_str(), AT_FDCWD, file.c_str(), AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
+    problem = system_failure("the file cannot be made", file);
+  if (named.get() >= 0)
+    ::unlink(draft.c_str());
+  descriptor list{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!problem && (list.get() < 0 || ::fsync(list.get()) != 0))
+    problem = system_failure("the directory cannot be written", folder);
+  return problem;
+}
+
 std::optional<std::string> random_hex() {
   std::array<std::uint8_t, 32> bytes{};
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
@@ -159,19 +189,7 @@ result<std::string> ensure_secret_file(const fs::path& file) {
   const auto secret = random_hex();
   if (!secret)
     return system_failure("the system gives no random numbers", file);
-  // A name of its own, then a link to the final one: the file appears whole, and never replaces one that another process made meanwhile.
-  const auto draft = file.string() + "." + std::to_string(::getpid());
-  ::unlink(draft.c_str());
-  descriptor fd{::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
-  if (fd.get() < 0)
-    return system_failure("the file cannot be made", file);
-  auto problem = write_all(fd.get(), *secret + "\n", file);
-  if (!problem && ::fsync(fd.get()) != 0)
-    problem = system_failure("the file cannot be written", file);
-  if (!problem && ::link(draft.c_str(), file.c_str()) != 0 && errno != EEXIST)
-    problem = system_failure("the file cannot be made", file);
-  ::unlink(draft.c_str());
-  if (problem)
+  if (auto problem = make_file(file, *secret + "\n"))
     return *std::move(problem);
   return read_secret_file(file);
 }

@@ -2,10 +2,12 @@
 import os
 import random
 import subprocess
+import threading
 import time
 import unittest
 
 from harness.case import Case, manifest
+from harness.faults import damage_in, environment
 from harness.wait import wait_for
 
 KILLS = int(os.environ.get("VERANDA_KILLS", "8"))
@@ -34,6 +36,115 @@ class Killed(Case):
             self.assertEqual(last.stop(), 0)
             debris = [str(p) for p in self.data.rglob("*") if p.name.startswith(("tmp_", ".tmp")) or p.name.endswith(".lock")]
             self.assertEqual(debris, [])
+
+
+class Pushes(threading.Thread):
+    """Publishes and deletes in some of these repositories, without a pause, until it is told to stop."""
+
+    def __init__(self, remotes, draw):
+        super().__init__(daemon=True)
+        self.remotes, self.draw, self.ended, self.failed, self.count = remotes, draw, threading.Event(), None, 0
+
+    def run(self):
+        try:
+            while not self.ended.is_set():
+                remote, self.count = self.draw.choice(self.remotes), self.count + 1
+                remote.publish(f"team/p{self.count % 9}", self.count)
+                if self.count % 5 == 0:
+                    remote.delete(f"refs/tags/team/p{(self.count - 4) % 9}/v{self.count - 4}")
+        except Exception as error:  # told by stop
+            self.failed = error
+
+    def stop(self):
+        self.ended.set()
+        self.join(60)
+        if self.failed:
+            raise self.failed
+
+
+class KilledUnderLoad(Case):
+    REPOSITORIES = 10
+
+    def test_killed_again_and_again_while_pushes_go_on(self):
+        seed = int(os.environ.get("VERANDA_SEED", time.time_ns() % 1_000_000))
+        draw = random.Random(seed)
+        remotes = [self.repository(f"r{n}") for n in range(self.REPOSITORIES)]
+        server = self.server()
+        urls = [f"{server.url}/r{n}.git" if n % 2 else remote.path for n, remote in enumerate(remotes)]
+        for n, remote in enumerate(remotes):
+            remote.publish("team/first", 1)
+            self.write(f"r{n}.yaml", manifest(f"r{n}", urls[n]))
+        pushes = Pushes(remotes, random.Random(seed))
+        pushes.start()
+        self.addCleanup(pushes.ended.set)
+        with self.subTest(seed=seed):
+            for _ in range(KILLS + 2):
+                daemon = self.daemon("--health-check-frequency=1s")
+                time.sleep(draw.uniform(0, 1.5))
+                daemon.kill()
+            pushes.stop()
+            last = self.daemon("--health-check-frequency=1s")
+            for n, url in enumerate(urls):
+                last.cli("sync", f"r{n}", "--wait")
+                self.assert_as_scanned(last, f"r{n}", url)
+            self.assertEqual(last.stop(), 0)
+            self.assertEqual(damage_in(self.data), [])
+            debris = [str(p) for p in self.data.rglob("*") if p.name.startswith(("tmp_", ".tmp", "pack_git2")) or p.name.endswith((".lock", ".new", "-wal", "-shm")) or ".gone-" in p.name]
+            self.assertEqual(debris, [])
+
+
+class DiskThatFails(Case):
+    def pushed(self, fault, within, **more):
+        """A daemon that is in step, a push, and a disk below `within` that fails from now on. The daemon, and the file whose removal mends the disk."""
+        remote, switch = self.repository("r"), self.folder / "broken"
+        remote.publish("a", 1)
+        self.write("r.yaml", manifest("r", remote.path))
+        daemon = self.daemon("--health-check-frequency=1s", environment=environment(within, fault, 1, switch=switch, **more))
+        daemon.wait_condition("r", "Ready")
+        remote.publish("a", 2)
+        switch.touch()
+        return daemon, switch
+
+    def heals(self, daemon, switch):
+        self.assertEqual(set(daemon.revisions("r")), {"r.a.v1", "r.a.main"}, "what was there is still answered")
+        self.assertEqual(daemon.http("/livez")[0], 200)
+        switch.unlink()
+        wait_for(lambda: "r.a.v2" in daemon.revisions("r"), "the push after the disk was mended", 120)
+        daemon.wait_condition("r", "Ready", seconds=120)
+        self.assertEqual(daemon.stop(), 0)
+        self.assertEqual(damage_in(self.data), [])
+
+    def test_mirrors_that_cannot_be_written_are_named_in_the_condition(self):
+        for fault, said in (("ENOSPC", "No space left on device"), ("EROFS", "Read-only file system"), ("EIO", "Input/output error")):
+            with self.subTest(fault=fault):
+                self.data = self.folder / fault
+                daemon, switch = self.pushed(fault, self.data / "mirrors")
+                message = daemon.wait_condition("r", "Error")["message"]
+                self.assertIn("unavailable", message)
+                self.assertIn(said, message)
+                self.heals(daemon, switch)
+                (self.manifests / "r.yaml").unlink()
+                self.git_root.joinpath("r.git").rename(self.git_root / f"{fault}.git")
+
+    def test_stores_that_cannot_be_written_are_named_by_readyz(self):
+        daemon, switch = self.pushed("ENOSPC", self.data)
+        daemon.cli("sync", "r", status=None)
+        wait_for(lambda: "[!]" in daemon.http("/readyz?verbose")[1], "a store that needs a look")
+        self.assertIn("the disk is full", daemon.log())
+        self.heals(daemon, switch)
+
+    def test_a_slow_disk_delays_and_breaks_nothing(self):
+        daemon, switch = self.pushed("slow", self.data, ms=60)
+        begin = time.monotonic()
+        for _ in range(20):
+            asked = time.monotonic()
+            self.assertEqual(daemon.http("/livez")[0], 200)
+            self.assertLess(time.monotonic() - asked, 5, "a probe does not wait for the disk")
+        wait_for(lambda: "r.a.v2" in daemon.revisions("r"), "the push", 120)
+        self.assertGreater(time.monotonic() - begin, 0.06, "the disk was slow")
+        self.assertEqual(sum(value for name, value in daemon.metrics().items() if name.startswith("veranda_actors_stuck")), 0)
+        switch.unlink()
+        self.assertEqual(daemon.stop(), 0)
 
 
 class DiskFull(Case):

@@ -1,12 +1,15 @@
 """Ends a sync at one call after the other that changes the data directory, or lets that call fail, and holds what comes of it against an undisturbed run."""
 import concurrent.futures
+import contextlib
+import itertools
 import pathlib
 import random
 import shutil
+import subprocess
 import tempfile
 
 from .case import manifest
-from .faults import CUTS, Picture, PowerCut, environment, once
+from .faults import CUTS, PAGE, Picture, PowerCut, environment, once
 from .git import Repository, package
 
 ENDINGS = ("die", "torn", *CUTS)                  # the process ends at the call
@@ -115,6 +118,16 @@ def change_some(remote):
 SCENARIOS = {"cold": Cold, "empty": Empty, "incremental": Incremental, "merging": Merging}
 
 
+def judge_failure(done):
+    """What is wrong with how a run met a disk that fails: it ends by no signal, and names the disk."""
+    said = done.stdout + done.stderr
+    if done.returncode not in (0, 1):
+        return [f"it ended with {done.returncode}: {said}"]
+    if done.returncode == 1 and not any(text in said for text in TYPED):
+        return [f"nothing that it says names the disk: {said}"]
+    return []
+
+
 class Injector:
     """Goes through the calls of a scenario. `run` may be asked for several at a time."""
 
@@ -131,7 +144,7 @@ class Injector:
                 return None
             again = once(self.scenario.manifests, data, *self.scenario.flags)
             wrong = disturbed + ([f"the run after it ended with {again.returncode}: {again.stdout}{again.stderr}"] if again.returncode != self.scenario.ready else
-                                 self.scenario.picture.differences(data, refs=self.how not in CUTS))
+                                 self.scenario.picture.differences(data, after_cut=self.how in CUTS))
             if not wrong:
                 return ""
             last = (folder / "calls").read_text().splitlines()[-3:]
@@ -150,21 +163,11 @@ class Injector:
         done = once(self.scenario.manifests, data, *self.scenario.flags, **environment(data, fault, at, **more))
         reached = len(calls.read_text().splitlines()) >= at
         if self.how in FAILURES:
-            return self.judge_failure(done) if reached else None
+            return judge_failure(done) if reached else None
         if done.returncode != -9:
             return None if not reached else [f"it ended with {done.returncode} instead: {done.stderr}"]
         if self.how in CUTS:
             PowerCut(data, shadow, self.how, random.Random(f"{self.seed} {at}")).strike()
-        return []
-
-    @staticmethod
-    def judge_failure(done):
-        """A disk that fails ends no process by a signal, and is named."""
-        said = done.stdout + done.stderr
-        if done.returncode not in (0, 1):
-            return [f"it ended with {done.returncode}: {said}"]
-        if done.returncode == 1 and not any(text in said for text in TYPED):
-            return [f"nothing that it says names the disk: {said}"]
         return []
 
     def run_all(self, step=1, begin=1, jobs=2):
@@ -180,3 +183,55 @@ class Injector:
                     wrong += [found] if found else []
                 at = batch[-1] + step
         return count, wrong
+
+
+class SmallDisks:
+    """Runs a scenario on file systems that have room for some pages only, one page more each time, until it fits. Needs the right to mount."""
+
+    def __init__(self, scenario):
+        self.scenario = scenario
+
+    @staticmethod
+    def mount(folder, options):
+        return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+
+    @classmethod
+    def refusal(cls):
+        """Why nothing can be mounted here; empty when it can."""
+        with tempfile.TemporaryDirectory() as folder:
+            tried = cls.mount(folder, "size=1m")
+            if tried.returncode == 0:
+                subprocess.run(["umount", folder], check=True)
+            return tried.stderr.strip()
+
+    def run(self, pages):
+        """What is wrong when there is room for so many pages more than what is there before; whether the run could not go through."""
+        with tempfile.TemporaryDirectory(prefix="disk-", dir=self.scenario.folder) as folder, contextlib.ExitStack() as stack:
+            tried = self.mount(folder, "size=64m,mode=0700")
+            if tried.returncode != 0:
+                raise AssertionError(tried.stderr)
+            stack.callback(subprocess.run, ["umount", "-l", folder], check=True)
+            data = pathlib.Path(folder) / "data"
+            if self.scenario.before:
+                shutil.copytree(self.scenario.before, data)
+            used = shutil.disk_usage(folder).used
+            subprocess.run(["mount", "-o", f"remount,size={used + pages * PAGE}", folder], check=True)
+            done = once(self.scenario.manifests, data, *self.scenario.flags)
+            wrong = judge_failure(done)
+            subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
+            again = once(self.scenario.manifests, data, *self.scenario.flags)
+            if again.returncode != self.scenario.ready:
+                wrong.append(f"the run after it ended with {again.returncode}: {again.stdout}{again.stderr}")
+            else:
+                wrong += self.scenario.picture.differences(data)
+            return [f"room for {pages} pages: " + "; ".join(wrong)] if wrong else [], done.returncode != 0
+
+    def run_all(self, step=1):
+        """Answers how many disks were too small, and what was wrong."""
+        count, wrong = 0, []
+        for pages in itertools.count(0, step):
+            found, failed = self.run(pages)
+            wrong += found
+            count += failed
+            if not failed and pages > 64:
+                return count, wrong

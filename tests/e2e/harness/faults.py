@@ -13,6 +13,7 @@ LIBRARY = BIN / "libveranda_faults.so"
 PAGE = 4096
 CUTS = ("old", "names", "pages", "mixed")  # what may be left after a power cut; see `cut_power`
 HASH = re.compile(r"[0-9a-f]{40}")
+MADE_AGAIN = ("/packed-refs", "/veranda-index", "/veranda-packs")  # of a mirror, when it is used next
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 
 
@@ -179,13 +180,14 @@ class Picture:
     def __init__(self, data):
         self.cache, self.files, self.refs = cache_of(data), files_of(data), refs_of(data)
 
-    def differences(self, data, refs=True):
-        """What is otherwise in `data`, and what is damaged there. `refs`: whether those of mirrors must be the same."""
+    def differences(self, data, after_cut=False):
+        """What is otherwise in `data`, and what is damaged there. After a power cut that the cache survived a mirror may have older refs, or none, until it is used again."""
         other = Picture(data)
         wrong = [f"{table}: {changed(self.cache[table], other.cache[table])}" for table in self.cache if self.cache[table] != other.cache[table]]
-        if self.files != other.files:
+        lost, found = set(self.files) - set(other.files), set(other.files) - set(self.files)
+        if found or len(other.files) > len(self.files) or not all(after_cut and name.endswith(MADE_AGAIN) for name in lost) or (not lost and self.files != other.files):
             wrong.append(f"files: {changed(self.files, other.files)}")
-        if refs and self.refs != other.refs:
+        if not after_cut and self.refs != other.refs:
             wrong.append(f"refs of mirrors: {self.refs} became {other.refs}")
         return wrong + damage_in(data)
 
