@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <cstring>
+
 namespace veranda::store::sqlite {
 namespace {
 
@@ -26,12 +28,17 @@ std::string_view sentence(int code) noexcept {
 }
 
 /// Damage and mistakes of ours need SQLite's own words to be understood; they name tables and columns, never values.
-std::string full_sentence(int code, const char* detail) {
+/// What the system said of a file says more than SQLite does.
+std::string full_sentence(int code, sqlite3* db) {
   std::string text{sentence(code)};
   const auto what = classify(code);
-  if (detail && (what == ec::internal || what == ec::corrupt_cache || what == ec::unavailable))
-    text.append(" (").append(detail).append(")");
-  return text;
+  if (!db || (what != ec::internal && what != ec::corrupt_cache && what != ec::unavailable))
+    return text;
+  text.append(" (").append(sqlite3_errmsg(db));
+  const int primary = code & 0xff;
+  if (const int error = sqlite3_system_errno(db); error != 0 && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN))
+    text.append(": ").append(std::strerror(error));
+  return text.append(")");
 }
 
 } // namespace
@@ -119,7 +126,7 @@ connection::connection(const std::filesystem::path& file, access mode) : file_(f
   const int flags = (mode == access::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX;
   const int code = sqlite3_open_v2(file.c_str(), &db_, flags, nullptr);
   if (code != SQLITE_OK) {
-    failure reason{classify(code), full_sentence(code, db_ ? sqlite3_errmsg(db_) : nullptr), file.string(), {}, {}};
+    failure reason{classify(code), full_sentence(code, db_), file.string(), {}, {}};
     sqlite3_close_v2(db_);
     throw error{std::move(reason)};
   }
@@ -152,7 +159,7 @@ void connection::keep_log_on_close() noexcept { sqlite3_db_config(db_, SQLITE_DB
 void connection::release_memory() noexcept { sqlite3_db_release_memory(db_); }
 
 void connection::fail(int code) const {
-  throw error{{classify(code), full_sentence(code, sqlite3_errmsg(db_)), file_.string(), {}, {}}};
+  throw error{{classify(code), full_sentence(code, db_), file_.string(), {}, {}}};
 }
 
 std::pair<std::string_view, sqlite3_stmt*> connection::take(std::string_view sql) {

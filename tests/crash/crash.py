@@ -41,7 +41,7 @@ def main():
                 if how == "small" and (refusal := SmallDisks.refusal()):
                     print(f"SKIPPED: {name} on small disks: {refusal}", flush=True)
                     continue
-                count, wrong = SmallDisks(scenario).run_all(arguments.step) if how == "small" else Injector(scenario, how, arguments.seed).run_all(
+                count, wrong = SmallDisks(scenario).run_all(arguments.step, arguments.jobs) if how == "small" else Injector(scenario, how, arguments.seed).run_all(
                     arguments.step, arguments.begin, arguments.jobs)
                 print(f"{name:<12} {how:<8} {count:5} calls, {len(wrong)} wrong, {time.monotonic() - begin:.0f} s", flush=True)
                 for text in wrong[:20]:

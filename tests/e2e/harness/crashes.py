@@ -14,13 +14,15 @@ from .git import Repository, package
 
 ENDINGS = ("die", "torn", *CUTS)                  # the process ends at the call
 FAILURES = ("ENOSPC", "EROFS", "EIO", "once")     # the call fails, and all later ones that such a disk refuses, or it alone
-TYPED = ("unavailable", "No space left", "Read-only file system", "Input/output error", "is full", "cannot be written", "reading or writing the file failed")
+PATIENT = 4  # times as many runs at a time when the disk fails: they wait more than they work
+TYPED = ("unavailable", "No space left", "Read-only file system", "Input/output error", "disk full", "disk is full", "cannot be written", "reading or writing the file failed")
 
 
 class Scenario:
     """Remotes, manifests and a data directory, and what one undisturbed sync makes of them. Contents are the same each time."""
 
     flags = ()
+    merges = False  # whether packs of a mirror are merged
     ready = 0  # exit status of an undisturbed run
 
     def __init__(self, folder):
@@ -93,6 +95,8 @@ class Incremental(Scenario):
 class Merging(Scenario):
     """As incremental, and there are many packs in the mirror then, which are merged."""
 
+    merges = True
+
     def prepare(self):
         remote = self.repository()
         publish_some(remote)
@@ -144,7 +148,7 @@ class Injector:
                 return None
             again = once(self.scenario.manifests, data, *self.scenario.flags)
             wrong = disturbed + ([f"the run after it ended with {again.returncode}: {again.stdout}{again.stderr}"] if again.returncode != self.scenario.ready else
-                                 self.scenario.picture.differences(data, after_cut=self.how in CUTS))
+                                 self.scenario.picture.differences(data, after_cut=self.how in CUTS, merges=self.scenario.merges))
             if not wrong:
                 return ""
             last = (folder / "calls").read_text().splitlines()[-3:]
@@ -173,10 +177,11 @@ class Injector:
     def run_all(self, step=1, begin=1, jobs=2):
         """Every `step`th call until the run ends by itself. Answers how many were disturbed, and what was wrong."""
         count, wrong = 0, []
+        jobs *= PATIENT if self.how in FAILURES else 1
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             at, ended = begin, False
             while not ended:
-                batch = range(at, at + 8 * jobs * step, step)
+                batch = range(at, at + 16 * step, step)
                 for found in pool.map(self.run, batch):
                     ended = ended or found is None
                     count += found is not None
@@ -226,12 +231,13 @@ class SmallDisks:
                 wrong += self.scenario.picture.differences(data)
             return [f"room for {pages} pages: " + "; ".join(wrong)] if wrong else [], done.returncode != 0
 
-    def run_all(self, step=1):
+    def run_all(self, step=1, jobs=2):
         """Answers how many disks were too small, and what was wrong."""
         count, wrong = 0, []
-        for pages in itertools.count(0, step):
-            found, failed = self.run(pages)
-            wrong += found
-            count += failed
-            if not failed and pages > 64:
-                return count, wrong
+        with concurrent.futures.ThreadPoolExecutor(jobs * PATIENT) as pool:
+            for begin in itertools.count(0, 16 * step):
+                found = list(pool.map(self.run, range(begin, begin + 16 * step, step)))
+                count += sum(failed for _, failed in found)
+                wrong += [text for texts, _ in found for text in texts]
+                if not found[-1][1]:
+                    return count, wrong
