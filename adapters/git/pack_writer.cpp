@@ -4,6 +4,8 @@
 #include "adapters/git/memory_bound.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <git2.h>
 
 namespace veranda::git {
@@ -14,6 +16,19 @@ namespace {
 constexpr std::size_t append_bytes = 1U << 20U;
 constexpr std::chrono::milliseconds report_interval{100};
 constexpr std::size_t head_bytes = 12;
+
+void begin_call() noexcept {
+  git_error_clear();
+  errno = 0;
+}
+
+/// Of a call that `begin_call` preceded. One that fails without a word does so because the system failed it, not because of what was received.
+failure indexer_failure(int code, std::string_view action) {
+  const int error = errno;
+  const auto* last = git_error_last();
+  if (last != nullptr && last->klass != GIT_ERROR_NONE) return libgit2_failure(code, action, ec::checksum_mismatch);
+  return {ec::unavailable, std::string{action} + " failed: " + (error != 0 ? std::strerror(error) : "the file cannot be written"), {}, {}, {}};
+}
 
 } // namespace
 
@@ -60,9 +75,10 @@ result<void> pack_writer::flush() {
   auto& s = *state_;
   if (s.indexer == nullptr)
     if (auto begun = begin(); !begun) return begun;
+  begin_call();
   const int code = git_indexer_append(s.indexer, pending_.data(), pending_.size(), &s.stats);
   pending_.clear();
-  if (code < 0) return libgit2_failure(code, "reading the received pack", ec::checksum_mismatch);
+  if (code < 0) return indexer_failure(code, "reading the received pack");
   report();
   return {};
 }
@@ -83,6 +99,7 @@ result<void> pack_writer::commit(const cancel_token& cancel) {
   if (s.stats.total_objects == 0) return {};
   s.cancel = &cancel;
   const memory_bound bound{limits_.max_object_memory};
+  begin_call();
   if (const int code = git_indexer_commit(s.indexer, &s.stats); code < 0) {
     if (bound.exceeded())
       return failure{ec::too_large,
@@ -90,7 +107,7 @@ result<void> pack_writer::commit(const cancel_token& cancel) {
                        " bytes of memory to be made; raise --max-object-memory, or remove such large files from the repository's history",
                      {}, {}, {}};
     if (cancel.expired()) return failure{cancel.reason(), "indexing the received pack was stopped", {}, {}, {}};
-    auto f = libgit2_failure(code, "completing the received pack", ec::checksum_mismatch);
+    auto f = indexer_failure(code, "completing the received pack");
     if (f.code == ec::not_found) f.code = ec::checksum_mismatch; // no such base: not here, where it was said to be, nor in the pack
     return f;
   }

@@ -36,8 +36,8 @@ std::string full_sentence(int code, sqlite3* db) {
     return text;
   text.append(" (").append(sqlite3_errmsg(db));
   const int primary = code & 0xff;
-  if (const int error = sqlite3_system_errno(db); error != 0 && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN))
-    text.append(": ").append(std::strerror(error));
+  if (const int number = sqlite3_system_errno(db); number != 0 && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN))
+    text.append(": ").append(std::strerror(number));
   return text.append(")");
 }
 
