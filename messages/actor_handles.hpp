@@ -71,13 +71,14 @@ using repository_actor = caf::typed_actor<
   caf::replies_to<msg::get_key>::with<object_key>,          // Key
   caf::replies_to<msg::get_spec>::with<repository_object_ptr>, // GetSpec
   caf::replies_to<msg::get_state>::with<msg::repository_state_view>, // deep dump
+  caf::reacts_to<msg::settings_changed>,                    // from the supervisor
   caf::reacts_to<msg::close_repository>,                    // CloseRepository
   caf::reacts_to<msg::wake_due>, caf::reacts_to<msg::persist_due>, caf::reacts_to<msg::claim_due>>; // INTERNAL timers
 
 /// The desired set of this node and the repositories that serve it.
 using supervisor_actor = caf::typed_actor<
   caf::reacts_to<msg::repositories_listed>, caf::reacts_to<msg::repository_changed>, caf::reacts_to<msg::secret_changed>,
-  caf::reacts_to<msg::first_sync_finished>,
+  caf::reacts_to<msg::first_sync_finished>, caf::reacts_to<msg::settings_changed>,
   caf::replies_to<msg::await_first_syncs>::with<msg::first_syncs>,
   caf::replies_to<object_key, msg::get_state>::with<msg::repository_state_view>, // forwarded to the repository
   caf::reacts_to<msg::restart_due>, caf::reacts_to<msg::consistency_due>, caf::reacts_to<msg::conflicts_due>,
@@ -97,7 +98,7 @@ using secret_keeper_actor = caf::typed_actor<caf::replies_to<msg::fetch_secrets>
 /// Follows a `repository_source`. Own thread.
 using watcher_actor = caf::typed_actor<caf::reacts_to<msg::continue_reading>>;
 /// Follows the manifest directory into the object store. Own thread.
-using manifest_follower_actor = caf::typed_actor<caf::reacts_to<msg::continue_reading>>;
+using manifest_follower_actor = caf::typed_actor<caf::reacts_to<msg::continue_reading>, caf::reacts_to<msg::settings_changed>>;
 
 } // namespace veranda
 

@@ -7,6 +7,7 @@
 #include "messages/model/listing.hpp"
 #include "messages/model/stored_object.hpp"
 #include "messages/model/sync.hpp"
+#include "messages/model/sync_plan.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
 
@@ -14,6 +15,10 @@
 #include <mutex>
 
 namespace veranda {
+
+namespace logic {
+struct machine_settings;
+}
 
 using repository_object_ptr = std::shared_ptr<const repository_object>;
 
@@ -61,6 +66,10 @@ struct first_sync_finished {
   object_key key;
   bool ok = false;
 };
+/// Settings were read anew: repositories, those that begin later included, decide by these.
+struct settings_changed {
+  std::shared_ptr<const logic::machine_settings> machine;
+};
 /// INTERNAL timers.
 struct restart_due {
   object_key key;
@@ -100,6 +109,7 @@ struct repository_state_view {
   durable_state durable;
   std::string phase;
   std::string place; ///< in the queue, and why it waits there; empty: it does not wait
+  sync_plan plan = {};
 };
 struct get_state {};
 /// OpenRepository: the object's present state; older generations of the same uid are harmless.
@@ -379,6 +389,7 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::continue_reading)
 VERANDA_LOCAL_MESSAGE(veranda::msg::await_first_syncs)
 VERANDA_LOCAL_MESSAGE(veranda::msg::first_syncs)
 VERANDA_LOCAL_MESSAGE(veranda::msg::first_sync_finished)
+VERANDA_LOCAL_MESSAGE(veranda::msg::settings_changed)
 VERANDA_LOCAL_MESSAGE(veranda::msg::restart_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::consistency_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::conflicts_due)

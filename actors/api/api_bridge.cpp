@@ -1,5 +1,7 @@
 #include "actors/api/api_bridge.hpp"
 
+#include "actors/api/explanation_json.hpp"
+
 #include "messages/errors.hpp"
 
 #include <caf/actor_system.hpp>
@@ -109,6 +111,14 @@ result<std::string> add_deep_state(caf::actor_system& system, const supervisor_a
         outcome = whole.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
       },
       [&](caf::error& e) { outcome = to_failure(e); });
+  return outcome;
+}
+
+result<std::string> explain_repository(caf::actor_system& system, const supervisor_actor& supervisor, const object_key& key, wall_time now) {
+  caf::scoped_actor self{system};
+  result<std::string> outcome = failure{ec::internal, "no answer", {}, {}, {}};
+  self->request(supervisor, patience, key, msg::get_state{})
+    .receive([&](const msg::repository_state_view& view) { outcome = explanation_json(key, view, now); }, [&](caf::error& e) { outcome = to_failure(e); });
   return outcome;
 }
 

@@ -15,4 +15,7 @@ std::shared_ptr<api::object_writer> make_object_writer(caf::actor_system& system
 /// Adds, under `state`, what the repository itself answers about its machine to a dump of `name` (`ns/name`, or a name in namespace `default`).
 result<std::string> add_deep_state(caf::actor_system& system, const supervisor_actor& supervisor, const std::string& name, std::string dump);
 
+/// What the repository itself answers about what it does, and why. `not_found` when none of this name runs.
+result<std::string> explain_repository(caf::actor_system& system, const supervisor_actor& supervisor, const object_key& key, wall_time now);
+
 } // namespace veranda

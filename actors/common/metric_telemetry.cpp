@@ -44,10 +44,19 @@ void metric_telemetry::sync_finished(const object_key& key, sync_cause cause, co
   const auto [result, cls] = outcome_labels(why, unchanged);
   metrics_.syncs.at({to_string(cause), result, cls}).add();
   metrics_.sync_duration.at({result}).observe(seconds_of(took));
-  if (why != nullptr)
-    return;
+  const bool idle_check = cause == sync_cause::health && unchanged && why == nullptr;
+  const bool stopped = why != nullptr && class_of(why->code) == error_class::stop;
   const lock l{mutex_};
-  repositories_[key].last_success = now;
+  auto& facts = repositories_[key];
+  sync_cost cost;
+  cost.syncs = idle_check || stopped ? 0 : 1;
+  cost.failures = why != nullptr && !stopped ? 1 : 0;
+  cost.busy = std::chrono::duration_cast<std::chrono::milliseconds>(took);
+  facts.recent.add(std::chrono::steady_clock::now(), cost);
+  if (cost.syncs > 0)
+    facts.last = took;
+  if (why == nullptr)
+    facts.last_success = now;
 }
 
 void metric_telemetry::lateness(const object_key& key, duration late) {
@@ -70,6 +79,12 @@ void metric_telemetry::repository_counts(const object_key& key, const durable_st
   facts.revisions = state.revisions;
   facts.bad = state.bad_count;
   facts.held = state.hold ? state.hold->count : 0;
+  const auto newest = state.runs.empty() ? std::string{} : state.runs.back().sync_id;
+  if (std::exchange(facts.last_run, newest).value_or(newest) != newest) { // what was restored belongs to another process
+    sync_cost cost;
+    cost.fetched_bytes = state.runs.back().stats.fetched_bytes;
+    facts.recent.add(std::chrono::steady_clock::now(), cost);
+  }
   if (state.last_success)
     facts.last_success = state.last_success;
 }
@@ -127,6 +142,8 @@ void metric_telemetry::held_back(const char* reason) { metrics_.held_back.at({re
 void metric_telemetry::queue(std::size_t waiting, std::size_t busy) {
   metrics_.queue_length.get().set(static_cast<double>(waiting));
   metrics_.workers_busy.get().set(static_cast<double>(busy));
+  waiting_ = waiting;
+  busy_ = busy;
 }
 
 void metric_telemetry::queue_wait(duration waited) { metrics_.queue_wait.get().observe(seconds_of(waited)); }
@@ -165,6 +182,16 @@ std::string metric_telemetry::render(wall_time now) {
   exposition out;
   metrics_.registry.write(out);
   return std::move(out).take();
+}
+
+std::vector<repository_load> metric_telemetry::loads() const {
+  const auto now = std::chrono::steady_clock::now();
+  const lock l{mutex_};
+  std::vector<repository_load> all;
+  all.reserve(repositories_.size());
+  for (const auto& [key, facts] : repositories_)
+    all.push_back({key, facts.ready, facts.recent.sum(now), facts.last, facts.late, facts.packages, facts.revisions});
+  return all;
 }
 
 void metric_telemetry::collect_process() {

@@ -3,12 +3,25 @@
 #include "actors/common/cells.hpp"
 #include "actors/common/metric_names.hpp"
 #include "actors/common/package_rev_telemetry.hpp"
+#include "actors/common/sync_load.hpp"
 #include "actors/common/telemetry.hpp"
 
+#include <atomic>
 #include <map>
 #include <mutex>
 
 namespace veranda {
+
+/// What one repository costs, and how it is doing.
+struct repository_load {
+  object_key key;
+  std::optional<bool> ready;
+  sync_cost recent; ///< of the last `recent_costs::window`
+  std::optional<std::chrono::nanoseconds> last; ///< duration of the last sync
+  std::optional<std::chrono::nanoseconds> late; ///< by how much its start was
+  std::uint64_t packages = 0;
+  std::uint64_t revisions = 0;
+};
 
 /// Turns what actors report into metric families, and writes them for Prometheus. Counters and histograms are atomics; one short mutex guards
 /// what is known of each repository.
@@ -23,6 +36,11 @@ public:
 
   /// Prometheus text format. Any thread; sends no message, so it answers when an actor is stuck. `now` is for ages.
   [[nodiscard]] std::string render(wall_time now);
+  /// Every repository, by key. Any thread; sends no message.
+  [[nodiscard]] std::vector<repository_load> loads() const;
+  /// Jobs that wait for a worker, and workers that run one. Any thread.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> jobs() const noexcept { return {waiting_.load(), busy_.load()}; }
+  [[nodiscard]] wall_time started() const noexcept { return options_.started; }
   /// All families, for documentation and tests.
   [[nodiscard]] const std::vector<const metric_family*>& families() const noexcept { return metrics_.registry.families(); }
 
@@ -67,6 +85,9 @@ private:
     std::uint64_t revisions = 0;
     std::uint64_t bad = 0;
     std::uint64_t held = 0;
+    recent_costs recent;
+    std::optional<duration> last;
+    std::optional<std::string> last_run; ///< whose bytes were counted
   };
   void collect_process();
   void collect_repositories(wall_time now);
@@ -76,8 +97,9 @@ private:
   const options options_;
   const std::shared_ptr<cell_registry> cells_;
   metric_set metrics_;
+  std::atomic<std::size_t> waiting_{0}, busy_{0};
   std::mutex scrape_; ///< one writer of the collected families at a time
-  std::mutex mutex_;  ///< guards `repositories_`
+  mutable std::mutex mutex_;  ///< guards `repositories_`
   std::map<object_key, repository_facts> repositories_;
 };
 

@@ -126,6 +126,7 @@ void repository_machine::impl::record(const running_sync& run, const sync_outcom
   entry.unchanged = outcome.unchanged;
   if (outcome.error) entry.error = std::string{to_string(outcome.error->code)} + ": " + describe(*outcome.error);
   entry.stats = outcome.stats;
+  entry.phases = outcome.phases;
   kept_.runs.push_back(std::move(entry));
   if (kept_.runs.size() > max_runs) kept_.runs.erase(kept_.runs.begin(), kept_.runs.end() - max_runs);
 }

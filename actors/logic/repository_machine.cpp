@@ -189,6 +189,7 @@ repository_machine& repository_machine::operator=(const repository_machine& othe
 void repository_machine::restore_status(const repository_status& published) {
   impl_->stamped_ = published.conditions;
   impl_->observed_generation_ = published.observed_generation;
+  impl_->run_once_.restore_told(published.next_sync_cause == "runOnceAt" ? published.next_full_sync : std::nullopt);
 }
 
 effects repository_machine::on_object(const repository_object& object, wall_time now) {
@@ -269,6 +270,7 @@ effects repository_machine::on_finished(const sync_outcome& outcome, wall_time n
 
 std::optional<wall_time> repository_machine::next_due() const { return impl_->next_due(); }
 next_sync repository_machine::planned() const { return impl_->planned(); }
+sync_plan repository_machine::plan(wall_time now, std::size_t times) const { return impl_->plan(now, times); }
 bool repository_machine::syncing() const noexcept { return impl_->running_.has_value(); }
 bool repository_machine::dirty() const noexcept { return impl_->running_ && impl_->pending_; }
 const repository_object& repository_machine::object() const noexcept { return impl_->object_; }
@@ -286,6 +288,13 @@ durable_state repository_machine::durable_after(const sync_outcome& outcome, wal
   auto future = *this;
   future.on_finished(outcome, now);
   return future.durable();
+}
+
+effects repository_machine::set_settings(const machine_settings& settings, wall_time now) {
+  effects fx;
+  impl_->begin(now);
+  impl_->take_settings(settings, now, fx);
+  return impl_->finish(std::move(fx), now);
 }
 
 effects repository_machine::set_conflicts(std::vector<std::string> others, wall_time now) {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/logic/cron.hpp"
-#include "messages/model/sync.hpp"
+#include "messages/model/sync_plan.hpp"
 
 #include <memory>
 
@@ -20,6 +20,7 @@ struct machine_settings {
   /// Share of the default frequency and of the health check's (0 to 0.9) by which the first wait after the start of the process is shortened, by a
   /// stable hash of the remote, so that repositories started together do not stay together. 0: not at all.
   double spread = 0.0;
+  bool operator==(const machine_settings&) const = default;
 };
 
 /// What a sync that the machine starts has to do.
@@ -44,6 +45,7 @@ struct sync_outcome {
   std::vector<bad_item> bad;
   std::optional<deletion_hold> hold; ///< the removals that `judge` found too many, and that were not carried out
   std::string note; ///< what was found when it needs saying: `no packages found in ...`, empty otherwise
+  sync_phases phases = {};
 };
 
 /// What the actor must do after a step. The machine itself does nothing.
@@ -105,7 +107,8 @@ public:
   repository_machine(repository_machine&&) noexcept;
   repository_machine& operator=(repository_machine&&) noexcept;
 
-  /// What was published before the restart, if known; before the first `on_object`. Keeps transition times and the observed generation; decides nothing.
+  /// What was published before the restart, if known; before the first `on_object`. Keeps transition times and the observed generation. It decides one thing:
+  /// a one-time sync that was announced was accepted, also when the process died before that was stored.
   void restore_status(const repository_status& published);
 
   /// The object was added or modified (any field). The first call starts the life of the machine.
@@ -124,6 +127,8 @@ public:
   /// When `on_time` should be called at the latest. Nothing while a sync runs or none may.
   [[nodiscard]] std::optional<wall_time> next_due() const;
   [[nodiscard]] next_sync planned() const;
+  /// All that is planned, with the next `times` of the schedule alone.
+  [[nodiscard]] sync_plan plan(wall_time now, std::size_t times) const;
   [[nodiscard]] bool syncing() const noexcept;
   [[nodiscard]] bool dirty() const noexcept;
   [[nodiscard]] const repository_object& object() const noexcept;
@@ -137,6 +142,8 @@ public:
   void set_fence(std::int64_t fence);
   /// Other Repository objects that conflict with this one (1.1), by `ns/name`; reported, never blocking. Publishes when it changed.
   effects set_conflicts(std::vector<std::string> others, wall_time now);
+  /// Decides by other settings from now on. Another frequency or time zone only re-plans; nothing that is due is lost. A running sync goes on.
+  effects set_settings(const machine_settings& settings, wall_time now);
 
 private:
   struct impl;

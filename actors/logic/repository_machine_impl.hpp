@@ -36,6 +36,7 @@ struct repository_machine::impl {
   void take_request(wall_time now);
   void take_permit(wall_time now);
   void take_spec(wall_time now, effects& fx);
+  void take_settings(const machine_settings& settings, wall_time now, effects& fx);
   void take_schedule(bool first, wall_time now, effects& fx);
   void cancel_running(effects& fx);
   void start_due(wall_time now, effects& fx);
@@ -63,6 +64,7 @@ struct repository_machine::impl {
   void add_progress(std::vector<condition>& out) const;
   [[nodiscard]] repository_status build_status() const;
   [[nodiscard]] durable_state durable() const;
+  [[nodiscard]] sync_plan plan(wall_time now, std::size_t times) const;
 
   double draw() { return std::uniform_real_distribution<double>{0.0, 1.0}(rng_); }
 

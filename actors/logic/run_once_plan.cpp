@@ -13,6 +13,8 @@ std::optional<wall_time> whole_seconds(std::optional<wall_time> t) {
 run_once_plan::run_once_plan(std::optional<wall_time> accepted, std::optional<wall_time> consumed)
     : accepted_(whole_seconds(accepted)), consumed_(whole_seconds(consumed)) {}
 
+void run_once_plan::restore_told(std::optional<wall_time> value) { told_ = whole_seconds(value); }
+
 bool run_once_plan::observe(std::optional<wall_time> wanted, wall_time now, std::vector<std::string>& log) {
   wanted = whole_seconds(wanted);
   if (seen_any_ && wanted == seen_) return false;
@@ -26,13 +28,14 @@ bool run_once_plan::observe(std::optional<wall_time> wanted, wall_time now, std:
     log.push_back("scheduling one-time sync at " + format_rfc3339(*wanted)); // restored
   } else if (wanted == consumed_) {
     accepted_.reset();
-  } else if (*wanted > now) {
+  } else if (*wanted > now || wanted == told_) {
     accepted_ = wanted;
     log.push_back("scheduling one-time sync at " + format_rfc3339(*wanted));
   } else {
     accepted_.reset();
     log.push_back("skipping one-time sync at " + format_rfc3339(*wanted) + ": it was past when first seen");
   }
+  told_.reset();
   return accepted_ != before;
 }
 

@@ -12,6 +12,8 @@ public:
   run_once_plan() = default;
   run_once_plan(std::optional<wall_time> accepted, std::optional<wall_time> consumed);
 
+  /// `value` was announced as what comes next, so it was accepted, whether or not that was stored. Before the first `observe`.
+  void restore_told(std::optional<wall_time> value);
   /// The spec says this now. Answers whether what must be durable changed; tells what it decided in `log`.
   bool observe(std::optional<wall_time> wanted, wall_time now, std::vector<std::string>& log);
   /// The sync that began when `value` was due needs no further run.
@@ -28,6 +30,7 @@ private:
   std::optional<wall_time> seen_;
   std::optional<wall_time> accepted_;
   std::optional<wall_time> consumed_;
+  std::optional<wall_time> told_; ///< until the first `observe`
 };
 
 } // namespace veranda::logic

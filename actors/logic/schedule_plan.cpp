@@ -1,5 +1,7 @@
 #include "actors/logic/schedule_plan.hpp"
 
+#include <algorithm>
+
 namespace veranda::logic {
 
 void schedule_plan::set_expression(const std::string& expression) {
@@ -58,6 +60,17 @@ bool schedule_plan::heal(wall_time now) {
   if (!second || *due_ <= *second) return false;
   due_ = *first;
   return true;
+}
+
+std::vector<wall_time> schedule_plan::upcoming(wall_time now, std::size_t count) const {
+  const bool follows_cron = cron_ && !runs_never_;
+  auto at = due_ ? std::optional{std::max(*due_, now)} : std::nullopt;
+  std::vector<wall_time> times;
+  while (at && times.size() < count) {
+    times.push_back(*at);
+    at = follows_cron ? cron_->next(*at) : std::optional{*at + frequency_};
+  }
+  return times;
 }
 
 } // namespace veranda::logic

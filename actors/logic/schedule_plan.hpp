@@ -12,6 +12,8 @@ public:
   /// Takes a new expression (empty: the default frequency). A bad one falls back to the default frequency, see `problem`.
   void set_expression(const std::string& expression);
   [[nodiscard]] const std::string& expression() const noexcept { return expression_; }
+  /// The default frequency from the next planning on.
+  void set_frequency(std::chrono::milliseconds frequency) noexcept { frequency_ = frequency; }
   /// A cron expression is in force.
   [[nodiscard]] bool by_cron() const noexcept { return cron_.has_value(); }
   /// Which rule the expression breaks; empty when it is good.
@@ -32,6 +34,9 @@ public:
   bool heal(wall_time now);
 
   [[nodiscard]] std::optional<wall_time> due() const noexcept { return due_; }
+  [[nodiscard]] const std::string& time_zone() const noexcept { return time_zone_; }
+  /// The next `count` times from `now` on, the first as planned, when no sync took any time. Fewer when a cron expression ends.
+  [[nodiscard]] std::vector<wall_time> upcoming(wall_time now, std::size_t count) const;
 
 private:
   void plan_cron(wall_time after, wall_time otherwise);

@@ -15,12 +15,21 @@ namespace repository_parts {
 
 namespace {
 
+constexpr std::size_t times_shown = 5; ///< of the schedule
+
+/// `idle`, `holding`, `claiming`, or what its sync does: `listing`, `working`, `applying`.
+std::string phase_of(const repository_state& st) {
+  if (!st.running)
+    return st.claim ? "idle" : st.claiming ? "claiming" : st.holding ? "holding" : "waiting for the store";
+  return st.running->applying ? "applying" : st.running->listed ? "working" : "listing";
+}
+
 constexpr std::chrono::seconds place_patience{2};
 
 /// What there is to say of this repository; where it waits is known to others.
 caf::result<msg::repository_state_view> state_view(self_ptr self) {
   auto& st = self->state;
-  msg::repository_state_view view{st.machine->status(wall_now(st)), st.machine->durable(), st.running ? "syncing" : "idle", {}};
+  msg::repository_state_view view{st.machine->status(wall_now(st)), st.machine->durable(), phase_of(st), {}, st.machine->plan(wall_now(st), times_shown)};
   auto promise = self->make_response_promise<msg::repository_state_view>();
   if (!st.running || st.running->applying || !st.applied.remote) {
     promise.deliver(std::move(view));
@@ -217,6 +226,14 @@ repository_actor::behavior_type repository(self_ptr self, repository_deps deps, 
     [self](const msg::get_state&) -> caf::result<msg::repository_state_view> {
       const handling h{*self->state.cell, "get_state", self->mailbox().size()};
       return state_view(self);
+    },
+    [self](const msg::settings_changed& m) {
+      auto& state = self->state;
+      const handling h{*state.cell, "settings_changed", self->mailbox().size()};
+      state.deps.machine = *m.machine;
+      const auto effects = state.machine->set_settings(*m.machine, wall_now(state));
+      if (state.claim && !state.closing)
+        apply_effects(self, effects);
     },
     [self](const msg::close_repository&) {
       auto& state = self->state;

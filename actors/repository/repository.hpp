@@ -38,6 +38,9 @@ struct repository_state {
     wall_time started{};
     sync_basis basis;
     std::string listing_digest;
+    sync_phases phases; ///< as far as it has come
+    std::chrono::steady_clock::time_point phase_began{};
+    bool listed = false;        ///< the refs are known, and are worked on
     bool applying = false;      ///< its transaction is under way: the one thing that is not given up
     bool persist_later = false; ///< durable state changed meanwhile
   };

@@ -22,10 +22,28 @@ constexpr std::chrono::minutes queue_patience{24 * 60};       ///< a sync's dead
 
 void finish(self_ptr self, logic::sync_outcome outcome);
 
+/// How long the present phase has lasted; another one begins.
+std::chrono::milliseconds next_phase(self_ptr self) {
+  const auto now = self->clock().now();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now - std::exchange(self->state.running->phase_began, now));
+}
+
+/// The worker told how long it worked: it waited for the rest.
+void count_work(self_ptr self, const msg::sync_result& synced) {
+  using std::chrono::milliseconds;
+  auto& phases = self->state.running->phases;
+  const auto whole = next_phase(self);
+  phases.fetch = std::chrono::duration_cast<milliseconds>(synced.fetch_time);
+  phases.discovery = std::chrono::duration_cast<milliseconds>(synced.discover_time);
+  phases.apply = std::chrono::duration_cast<milliseconds>(synced.store_time);
+  phases.waiting = std::max(whole - phases.fetch - phases.discovery - phases.apply, milliseconds{0});
+}
+
 logic::sync_outcome failed(const repository_state& st, failure why) {
   logic::sync_outcome outcome;
   outcome.sync_id = st.running->order.sync_id;
   outcome.error = std::move(why);
+  outcome.phases = st.running->phases;
   return outcome;
 }
 
@@ -33,6 +51,7 @@ logic::sync_outcome unchanged(const repository_state& st) {
   logic::sync_outcome outcome;
   outcome.sync_id = st.running->order.sync_id;
   outcome.unchanged = true;
+  outcome.phases = st.running->phases;
   outcome.basis = st.machine->durable().basis;
   return outcome;
 }
@@ -50,7 +69,9 @@ bool superseded(const repository_state& st, const std::string& sync_id) { return
 void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
   auto& st = self->state;
   auto& run = *st.running;
+  count_work(self, *synced);
   logic::sync_outcome outcome;
+  outcome.phases = run.phases;
   outcome.sync_id = run.order.sync_id;
   outcome.basis = synced->delta.basis;
   outcome.bad = synced->delta.bad;
@@ -73,6 +94,7 @@ void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
         log_held(state, outcome);
         state.deps.env.telemetry->delta_applied(*delta);
         state.deps.env.telemetry->feed_position(applied.position);
+        outcome.phases.apply += next_phase(self);
         outcome.bad.insert(outcome.bad.end(), applied.rejected.begin(), applied.rejected.end());
         outcome.stats.revisions = applied.revisions;
         outcome.stats.packages = applied.packages;
@@ -123,6 +145,8 @@ failure missing_branch(const git_spec& git, const ref_table& refs) {
 void on_listing(self_ptr self, const git::listing& listed) {
   auto& st = self->state;
   auto& run = *st.running;
+  run.listed = true;
+  run.phases.listing = next_phase(self);
   if (!listed.refs) { // equal to the digest that agreed with the basis
     finish(self, unchanged(st));
     return;
@@ -186,6 +210,7 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
   run.spec = shared_spec(st.applied.object);
   run.cancel = std::make_shared<cancel_token>();
   run.began = self->clock().now();
+  run.phase_began = run.began;
   run.started = wall_now(st);
   st.running = std::move(run);
   st.cell->set_detail("sync_id", order.sync_id);
@@ -208,8 +233,10 @@ void begin_sync(self_ptr self, const logic::sync_order& order) {
           on_listing(self, *listed);
       },
       [self, id = order.sync_id](caf::error& e) {
-        if (!superseded(self->state, id))
-          finish(self, failed(self->state, to_failure(e)));
+        if (superseded(self->state, id))
+          return;
+        self->state.running->phases.listing = next_phase(self);
+        finish(self, failed(self->state, to_failure(e)));
       });
 }
 

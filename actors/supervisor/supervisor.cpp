@@ -159,6 +159,15 @@ supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) 
       }
       answer_first_syncs(self->state);
     },
+    [self](const msg::settings_changed& m) {
+      const handling h{*self->state.cell, "settings_changed", self->mailbox().size()};
+      auto& state = self->state;
+      state.deps.repository.machine = *m.machine;
+      state.deps.consistency_interval = m.machine->default_frequency;
+      for (auto& [key, e] : state.entries)
+        if (e.handle && !e.stopping)
+          self->send(e.handle, m);
+    },
     [self](const msg::await_first_syncs&) -> caf::result<msg::first_syncs> {
       auto promise = self->make_response_promise<msg::first_syncs>();
       self->state.waiting_first.push_back(promise);

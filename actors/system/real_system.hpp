@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/api/load_json.hpp"
 #include "actors/common/log.hpp"
 #include "actors/kube/lease_keeper.hpp"
 #include "actors/logic/admission.hpp"
@@ -17,7 +18,10 @@
 
 namespace veranda {
 
-/// The one `running_system`: made by system.cpp, its actors by spawning.cpp and spawning_kube.cpp, its API by serving.cpp; waiting.cpp asks them, ending.cpp takes
+/// What repositories decide by.
+[[nodiscard]] logic::machine_settings machine_settings_of(const config::settings& settings);
+
+/// The one `running_system`: made by system.cpp, its actors by spawning.cpp and spawning_kube.cpp, its API by serving.cpp; waiting.cpp asks them, reloading.cpp reads settings anew; ending.cpp takes
 /// all down.
 class real_system final : public running_system {
 public:
@@ -76,6 +80,7 @@ private:
 
   result<void> start_api();
   api::probe probe_with_data_directory() const;
+  [[nodiscard]] process_load process_now() const;
   /// The API's threads are no actors: its cell is filled when somebody looks.
   void show_api_load();
 
@@ -85,7 +90,8 @@ private:
   /// Until no more than `left` actors live.
   void await_rest(std::size_t left, time_point deadline);
 
-  const config::settings settings_;
+  const config::settings settings_; ///< as started with
+  config::settings reloaded_ = settings_; ///< of what can be read anew, as last read
   const system_hooks hooks_;
   adapters parts_;
   runtime_env env_;

@@ -1,9 +1,12 @@
 #include "actors/system/real_system.hpp"
 
 #include "actors/api/api_bridge.hpp"
+#include "actors/api/load_json.hpp"
 #include "actors/common/dump.hpp"
 
 #include <caf/actor_system.hpp>
+
+#include <tuple>
 
 namespace veranda {
 
@@ -49,6 +52,8 @@ result<void> real_system::start_api() {
     auto text = dump_json(*env_.cells, env_.wall_now(), name);
     return deep ? add_deep_state(*system_, supervisor_, name, std::move(text)) : result<std::string>{std::move(text)};
   };
+  deps.explain = [this](const object_key& repository) { return explain_repository(*system_, supervisor_, repository, env_.wall_now()); };
+  deps.top = [this] { return load_json(process_now(), telemetry_->loads()); };
   deps.log = [](const std::string& line) { log::debug("api", line); };
   auto started = api::start_api_server(s, std::move(deps));
   if (!started)
@@ -59,6 +64,18 @@ result<void> real_system::start_api() {
   api_cell_->set_detail("port", std::to_string(api_->port()));
   *commit_target_ = api_.get();
   return {};
+}
+
+process_load real_system::process_now() const {
+  process_load out;
+  out.now = env_.wall_now();
+  out.started = telemetry_->started();
+  out.workers = settings_.max_concurrent_syncs;
+  std::tie(out.queued, out.busy) = telemetry_->jobs();
+  out.memory_bytes = resident_memory();
+  if (const auto* server = commit_target_->load())
+    out.api = server->load();
+  return out;
 }
 
 void real_system::show_api_load() {

@@ -136,13 +136,7 @@ void real_system::spawn_supervisor() {
   repository.status = status_;
   if (settings_.finalizer && !settings_.once) // nobody would take it off
     repository.finalizers = finalizers_;
-  repository.machine.default_frequency = settings_.repo_sync_frequency;
-  repository.machine.health_check_frequency = settings_.once ? std::chrono::milliseconds{0} : settings_.health_check_frequency;
-  repository.machine.full_compare_interval = settings_.full_compare_interval;
-  repository.machine.max_delete_percent = settings_.max_delete_percent;
-  repository.machine.release_deletions_after = settings_.release_deletions_after;
-  repository.machine.time_zone = settings_.time_zone;
-  repository.machine.spread = 0.5;
+  repository.machine = machine_settings_of(settings_);
   auto& remote = deps.remote;
   remote.env = env_;
   remote.http = http_;

@@ -52,14 +52,6 @@ result<void> real_system::start() {
   return settings_.once ? result<void>{} : start_api();
 }
 
-void real_system::reload(const config::settings& settings) {
-  log::set_level(log::parse_level(settings.log_level));
-  if (!api_)
-    return;
-  if (auto reloaded = api_->reload_certificate(); !reloaded)
-    log::warn("api", "the TLS certificate was not reloaded; the old one stays", {{"err", describe(reloaded.error())}});
-}
-
 void real_system::source_problem(const std::optional<failure>& why) {
   const auto text = why ? explain_source_problem(*why) : std::string{};
   ready_.set_source_problem(text);

@@ -38,7 +38,7 @@ public:
   [[nodiscard]] virtual api::probe ready() const = 0;
   /// True when this process led, was not told to stop, and the time that it may lead is over: it is to end at once. Thread safe.
   [[nodiscard]] virtual bool leadership_lapsed() const = 0;
-  /// Re-reads certificates and the log level.
+  /// Takes in the settings that can change while it runs, and certificates; names those that need a restart. Called by one thread.
   virtual void reload(const config::settings& settings) = 0;
   /// Stops in order within the settings' deadline: intake, repositories, jobs, status, stores, API. Blocks. False when an actor did not end in time (it hangs in a
   /// call): nothing that it may use is torn down then, and the process must end without destructors (`_exit`).

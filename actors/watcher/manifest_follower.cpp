@@ -2,6 +2,7 @@
 
 #include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
+#include "actors/logic/repository_machine.hpp"
 #include "adapters/source/manifest_file.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -193,6 +194,10 @@ manifest_follower_actor::behavior_type manifest_follower(self_ptr self, manifest
   self->send(self, msg::continue_reading{});
   return {
     [self](const msg::continue_reading&) { look(self); },
+    [self](const msg::settings_changed& m) {
+      const handling h{*self->state.cell, "settings_changed", self->mailbox().size()};
+      self->state.deps.planning.hold_percent = m.machine->max_delete_percent;
+    },
   };
 }
 

@@ -51,6 +51,8 @@ struct api_dependencies {
   std::function<probe()> readyz;
   std::function<std::string()> metrics;                                             ///< Prometheus text
   std::function<result<std::string>(const std::string& name, bool deep)> dump;      ///< JSON; empty name: everything
+  std::function<result<std::string>(const object_key& repository)> explain;         ///< JSON: what it does, why, and what comes next; `not_found`
+  std::function<std::string()> top;                                                 ///< JSON: the process, and what each repository costs
   std::function<void(const std::string& access_line)> log;
 };
 

@@ -17,6 +17,12 @@ reply text_reply(int status, std::string body, std::string content_type = "text/
   return out;
 }
 
+reply json_reply(std::string body) {
+  reply out;
+  out.body = std::move(body);
+  return out;
+}
+
 reply probe_reply(const std::function<probe()>& ask, bool verbose) {
   if (!ask)
     return text_reply(200, "ok\n");
@@ -39,6 +45,8 @@ lane request_handler::lane_of(const route& r) {
            : r.action == verb::not_allowed                                           ? lane::immediate
                                                                                      : lane::call;
   case endpoint::dump:
+  case endpoint::explain:
+  case endpoint::top:
     return lane::call;
   default:
     return lane::immediate;
@@ -69,6 +77,10 @@ reply request_handler::dispatch(const route& r, const request& q) {
     return text_reply(200, dependencies_.metrics ? dependencies_.metrics() : std::string{}, "text/plain; version=0.0.4; charset=utf-8");
   case endpoint::dump:
     return dump(r);
+  case endpoint::explain:
+    return explain(r);
+  case endpoint::top:
+    return dependencies_.top ? json_reply(dependencies_.top()) : not_found_reply({});
   case endpoint::collection:
     if (r.action == verb::list)
       return list_objects(r, q.accept, readers_);
@@ -115,11 +127,21 @@ reply request_handler::dump(const route& r) {
   if (!dependencies_.dump)
     return not_found_reply({});
   auto text = dependencies_.dump(r.param("name"), r.flag("deep"));
-  if (!text)
-    return failure_reply(text.error());
-  reply out;
-  out.body = std::move(*text);
-  return out;
+  return text ? json_reply(std::move(*text)) : failure_reply(text.error());
+}
+
+/// `name` is `NAMESPACE/NAME`, or a name in namespace `default`.
+reply request_handler::explain(const route& r) {
+  if (!dependencies_.explain)
+    return not_found_reply({});
+  const auto name = r.param("name");
+  const auto slash = name.find('/');
+  const object_key key = slash == std::string::npos ? object_key{"default", name} : object_key{name.substr(0, slash), name.substr(slash + 1)};
+  const status_subject about{find_kind(api_names::config_group, "repositories"), key.name};
+  if (key.ns.empty() || key.name.empty())
+    return status_reply(400, "BadRequest", "name must be that of a Repository, as NAMESPACE/NAME", about);
+  auto text = dependencies_.explain(key);
+  return text ? json_reply(std::move(*text)) : failure_reply(text.error(), about);
 }
 
 } // namespace veranda::api

@@ -24,6 +24,7 @@ private:
   reply dispatch(const route& r, const request& q);
   reply get_object(const route& r, std::string_view accept);
   reply dump(const route& r);
+  reply explain(const route& r);
 
   api_dependencies dependencies_;
   reader_pool readers_;

@@ -188,7 +188,8 @@ route route_request(std::string_view method, std::string_view path, std::string_
     return r;
   static const std::map<std::string, endpoint, std::less<>> single{
       {"version", endpoint::version}, {"livez", endpoint::livez},     {"healthz", endpoint::livez}, {"readyz", endpoint::readyz},
-      {"metrics", endpoint::metrics}, {"dump", endpoint::dump},       {"api", endpoint::api_versions}};
+      {"metrics", endpoint::metrics}, {"dump", endpoint::dump},       {"explain", endpoint::explain}, {"top", endpoint::top},
+      {"api", endpoint::api_versions}};
   if (const auto found = single.find(s[0]); found != single.end()) {
     if (s.size() == 1)
       r = plain(found->second, method);

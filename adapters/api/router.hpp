@@ -21,6 +21,8 @@ enum class endpoint : std::uint8_t {
   readyz,
   metrics,
   dump,
+  explain,
+  top,
   collection,
   object,
   object_status,

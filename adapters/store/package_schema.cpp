@@ -85,7 +85,15 @@ ALTER TABLE repositories ADD COLUMN basis_source TEXT NOT NULL DEFAULT '';
 ALTER TABLE repositories ADD COLUMN deletion_hold TEXT;
 )sql";
 
-constexpr const char* steps[] = {version_1, version_2, version_3};
+constexpr const char* version_4 = R"sql(
+ALTER TABLE runs ADD COLUMN listing_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN waiting_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN fetch_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN discovery_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN apply_ms INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr const char* steps[] = {version_1, version_2, version_3, version_4};
 
 void migrated_to(sqlite::connection& db, int version) {
   if (version == 2)

@@ -58,7 +58,7 @@ repository_row read_row(const sqlite::query& q) {
 
 std::vector<sync_run> read_runs(sqlite::connection& db, std::int64_t repository) {
   sqlite::query q{db, "SELECT sync_id, cause, started, duration_ms, ok, unchanged, error, cached_only, external_only, both, changed, bad, packages, "
-                      "revisions, fetched_bytes FROM runs WHERE repository = ?1 ORDER BY seq"};
+                      "revisions, fetched_bytes, listing_ms, waiting_ms, fetch_ms, discovery_ms, apply_ms FROM runs WHERE repository = ?1 ORDER BY seq"};
   q.bind(repository);
   std::vector<sync_run> runs;
   while (q.step()) {
@@ -72,6 +72,8 @@ std::vector<sync_run> read_runs(sqlite::connection& db, std::int64_t repository)
     run.unchanged = q.integer(5) != 0;
     run.error = q.text(6);
     run.stats = {count(7), count(8), count(9), count(10), count(11), count(12), count(13), count(14)};
+    const auto time = [&](int column) { return std::chrono::milliseconds{q.integer(column)}; };
+    run.phases = {time(15), time(16), time(17), time(18), time(19)};
   }
   return runs;
 }
@@ -94,11 +96,15 @@ void write_runs(sqlite::connection& db, std::int64_t repository, const std::vect
       .bind(repository, gone)
       .run();
   sqlite::query q{db, "INSERT INTO runs(repository, seq, sync_id, cause, started, duration_ms, ok, unchanged, error, cached_only, external_only, both, "
-                      "changed, bad, packages, revisions, fetched_bytes) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
+                      "changed, bad, packages, revisions, fetched_bytes, listing_ms, waiting_ms, fetch_ms, discovery_ms, apply_ms) "
+                      "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
+  const auto column = [](std::chrono::milliseconds time) { return static_cast<std::int64_t>(time.count()); };
   for (const auto& run : std::span{wanted}.subspan(stored.size() - gone)) {
     const auto& s = run.stats;
+    const auto& p = run.phases;
     q.again().bind(repository, ++seq, run.sync_id, static_cast<int>(run.cause), to_column(run.started), static_cast<std::int64_t>(run.duration.count()), run.ok,
-                   run.unchanged, run.error, s.cached_only, s.external_only, s.both, s.changed, s.bad, s.packages, s.revisions, s.fetched_bytes);
+                   run.unchanged, run.error, s.cached_only, s.external_only, s.both, s.changed, s.bad, s.packages, s.revisions, s.fetched_bytes, column(p.listing),
+                   column(p.waiting), column(p.fetch), column(p.discovery), column(p.apply));
     q.run();
   }
 }

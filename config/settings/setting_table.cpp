@@ -1,5 +1,6 @@
 #include "config/settings/setting_table.hpp"
 
+#include "config/settings/label_selector.hpp"
 #include "messages/model/time.hpp"
 
 #include <cctz/time_zone.h>
@@ -135,6 +136,12 @@ setting choice(std::string_view name, std::string_view meaning, Field settings::
           }};
 }
 
+/// One that the process takes in while it runs.
+setting live(setting row) {
+  row.reloads = true;
+  return row;
+}
+
 bool is_address(const std::string& text) {
   in6_addr scratch{};
   return inet_pton(AF_INET, text.c_str(), &scratch) == 1 || inet_pton(AF_INET6, text.c_str(), &scratch) == 1;
@@ -231,6 +238,16 @@ setting line(std::string_view name, std::string_view placeholder, std::string_vi
           [=](const settings& s) { return s.*field; }};
 }
 
+setting label_selector(std::string_view name, std::string_view meaning, std::string settings::* field) {
+  return {name, "SELECTOR", meaning, "must be a label selector such as tier=edge,team!=blue",
+          [=](settings& s, std::string_view text) {
+            if (text.size() > 4096 || !is_label_selector(text)) return false;
+            s.*field = std::string{text};
+            return true;
+          },
+          [=](const settings& s) { return s.*field; }};
+}
+
 /// A list of ranges of addresses.
 setting ranges(std::string_view name, std::string_view meaning, std::vector<ip_range> settings::* field) {
   return {name, "CIDR", meaning, "must be a range such as 10.0.0.0/8 or fd00::/8 without bits behind its prefix, or several with commas",
@@ -291,7 +308,7 @@ std::vector<setting> make_table() {
       line("context", "NAME", "Context of the kubeconfig, instead of its current one.", "must be the name of a context", &settings::kube_context),
       {"namespace", "NAME", "Follow the Repository objects of this namespace only. Can be given several times, or as a list with commas. Without it all namespaces are followed.",
        "must be the name of a namespace, or several with commas", assign_namespaces, show_namespaces, true},
-      line("selector", "SELECTOR", "Follow only Repository objects with these labels.", "must be a label selector such as tier=edge,team!=blue", &settings::label_selector),
+      label_selector("selector", "Follow only Repository objects with these labels.", &settings::label_selector),
       count("kube-api-qps", "Requests to the API server per second, over time. Watches are not counted.", &settings::kube_api_qps, 1, 100'000),
       count("kube-api-burst", "Requests to the API server that may be made at once.", &settings::kube_api_burst, 1, 100'000),
       flag("finalizer",
@@ -332,25 +349,25 @@ std::vector<setting> make_table() {
       path("tls-key", "FILE", "Private key (PEM) of the listener.", &settings::tls_key),
       flag("once", "Give every repository that is not suspended one sync, print a table and exit: 0 all ready, 1 any error, 2 bad settings, 3 data directory in use.",
            &settings::once),
-      duration("repo-sync-frequency", "How often a repository without a cron expression is synced.", &settings::repo_sync_frequency, 1s, year),
-      duration("health-check-frequency", "How often each remote's refs are listed between syncs, to keep conditions honest and notice pushes.",
-               &settings::health_check_frequency, 1s, year, true),
-      duration("full-compare-interval", "How often a sync compares everything anew instead of trusting what it remembers.", &settings::full_compare_interval, 1s,
-               year),
-      count("max-delete-percent",
+      live(duration("repo-sync-frequency", "How often a repository without a cron expression is synced.", &settings::repo_sync_frequency, 1s, year)),
+      live(duration("health-check-frequency", "How often each remote's refs are listed between syncs, to keep conditions honest and notice pushes.",
+               &settings::health_check_frequency, 1s, year, true)),
+      live(duration("full-compare-interval", "How often a sync compares everything anew instead of trusting what it remembers.", &settings::full_compare_interval, 1s,
+               year)),
+      live(count("max-delete-percent",
             "Share of a repository's package revisions, or of the objects from manifests, that may go at once. When more would, and at least ten, all of them are kept until that "
             "is allowed. 100 keeps nothing.",
-            &settings::max_delete_percent, 0, 100),
-      duration("release-deletions-after",
+            &settings::max_delete_percent, 0, 100)),
+      live(duration("release-deletions-after",
                "Remove package revisions that were kept for max-delete-percent without being told, when every listing for this long found the same ones missing. 0 waits for a "
                "permit.",
-               &settings::release_deletions_after, 1s, year, true),
+               &settings::release_deletions_after, 1s, year, true)),
       duration("sync-deadline", "How long one sync may take before it is stopped as timed_out.", &settings::sync_deadline, 1s, 24h),
       duration("shutdown-deadline", "How long an orderly shutdown may take.", &settings::shutdown_deadline, 1s, 1h),
       duration("connect-timeout", "How long making a connection to a remote may take.", &settings::connect_timeout, 100ms, 1h),
       duration("listing-timeout", "How long listing the refs of a remote may take.", &settings::listing_timeout, 100ms, 1h),
-      {"time-zone", "ZONE", "Zone in which cron expressions without a zone of their own are read.",
-       "must be the name of a zone of the tz database, such as UTC or Europe/Berlin", assign_zone, [](const settings& s) { return s.time_zone; }},
+      live({"time-zone", "ZONE", "Zone in which cron expressions without a zone of their own are read.",
+       "must be the name of a zone of the tz database, such as UTC or Europe/Berlin", assign_zone, [](const settings& s) { return s.time_zone; }}),
       count("max-concurrent-syncs", "Workers: fetches, discoveries and deltas that run at the same time.", &settings::max_concurrent_syncs, 1, 1024),
       count("max-concurrent-per-host",
             "Syncs that work on remotes of one host at the same time, and listings that are made there at the same time. 0 leaves one worker to the others, and half of the "
@@ -367,6 +384,10 @@ std::vector<setting> make_table() {
             &settings::max_object_memory, 16ULL << 20U, 1ULL << 40U),
       bytes("max-resource-bytes", "Largest file of a package whose content is kept; larger ones are named as omitted.", &settings::max_resource_bytes, 1ULL << 10U,
             1ULL << 30U),
+      bytes("max-sync-bytes", "Most bytes of package files, not compressed, that one sync may bring into the cache.", &settings::max_sync_bytes, 1ULL << 20U, 1ULL << 40U),
+      bytes("max-metadata-bytes",
+            "Most memory that the package revisions which one sync adds or changes may take without their files: names, labels, annotations, conditions, tasks.",
+            &settings::max_metadata_bytes, 1ULL << 20U, 1ULL << 40U),
       flag("allow-local", "Accept local paths and file:// URLs as remotes.", &settings::allow_local),
       flag("allow-plaintext-credentials", "Send credentials over http:// too, where anybody on the way can read them.", &settings::allow_plaintext_credentials),
       flag("allow-git-protocol", "Accept git:// URLs, where anybody on the way can read and change everything.", &settings::allow_git_protocol),
@@ -374,6 +395,9 @@ std::vector<setting> make_table() {
            "Take any host key over ssh when a Secret has no known_hosts: anybody on the way can then pose as the host and hand out other packages. A Secret that has some is held to "
            "them all the same.",
            &settings::ssh_accept_unknown_hosts),
+      flag("allow-create-branch",
+           "Make the branch of a Repository with spec.git.createBranch when its remote lacks it. Nothing else is ever pushed.",
+           &settings::allow_create_branch),
       ranges("allow-cidr",
              "Let remotes be at these addresses, although they are refused with kubernetes (loopback, link-local, unspecified, multicast, metadata of clouds) or by deny-cidr. "
              "Of all ranges that hold an address the longest decides, of equal ones deny-cidr. Can be given several times, or as a list with commas.",
@@ -381,8 +405,8 @@ std::vector<setting> make_table() {
       ranges("deny-cidr", "Refuse remotes at these addresses, after their names are resolved. Can be given several times, or as a list with commas.", &settings::deny_cidr),
       count("metrics-max-repositories", "Up to this many repositories have metric series of their own.", &settings::metrics_max_repositories, 0, 1'000'000),
       choice("log-format", "Form of the log lines.", &settings::log_format, std::array<std::string_view, 2>{"text", "json"}),
-      choice("log-level", "Least severe log lines that are written.", &settings::log_level,
-             std::array<std::string_view, 5>{"trace", "debug", "info", "warn", "error"}),
+      live(choice("log-level", "Least severe log lines that are written.", &settings::log_level,
+             std::array<std::string_view, 5>{"trace", "debug", "info", "warn", "error"})),
   };
 }
 

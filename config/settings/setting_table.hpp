@@ -21,6 +21,7 @@ struct setting {
   /// The value as it would be written in the file; of default settings, the default.
   std::function<std::string(const settings&)> show;
   bool repeatable = false; ///< a list: given several times, or as one value with commas
+  bool reloads = false; ///< SIGHUP reads it anew; the others need a restart
 };
 
 /// All settings, in the order of the documentation. `config`, `help` and `version` are not among them: they have no value to keep.

@@ -297,6 +297,8 @@ std::string default_of(const setting& row) {
 }
 
 /// `text` in lines of at most 100 columns, each behind `indent` blanks.
+constexpr const char* reloads = " SIGHUP reads it anew.";
+
 std::string wrapped(std::string_view text, std::size_t indent) {
   std::string out;
   const std::string margin(indent, ' ');
@@ -328,7 +330,7 @@ std::string help_text() {
     if (!row.placeholder.empty()) out.append(" ").append(row.placeholder);
     out.append("\n");
     const auto given = default_of(row);
-    out.append(wrapped(std::string{row.meaning} + (given.empty() ? "" : " Default: " + given + "."), 6));
+    out.append(wrapped(std::string{row.meaning} + (given.empty() ? "" : " Default: " + given + ".") + (row.reloads ? reloads : ""), 6));
   }
   return out + "  --version\n      Print the version and exit.\n  --help, -h\n      Print this and exit.\n";
 }
@@ -345,6 +347,7 @@ std::string reference_markdown() {
     if (row.rule != "must be a path" && row.rule != "must be true or false") {
       out.append(" It ").append(row.rule).append(".");
     }
+    if (row.reloads) out.append(reloads);
     out.append(" |\n");
   }
   return out;

@@ -48,6 +48,16 @@ struct deletion_hold {
   bool operator==(const deletion_hold&) const = default;
 };
 
+/// Where the time of one sync went. What did not happen, or is not known because the sync failed in it, is zero.
+struct sync_phases {
+  std::chrono::milliseconds listing{0};   ///< until the remote's refs were known
+  std::chrono::milliseconds waiting{0};   ///< for the mirror and for a worker
+  std::chrono::milliseconds fetch{0};
+  std::chrono::milliseconds discovery{0};
+  std::chrono::milliseconds apply{0};     ///< contents, then rows
+  bool operator==(const sync_phases&) const = default;
+};
+
 /// One finished sync, kept with the last 20 of its repository.
 struct sync_run {
   std::string sync_id;
@@ -58,6 +68,7 @@ struct sync_run {
   bool unchanged = false;
   std::string error; ///< `code: text`, empty when ok
   sync_stats stats;
+  sync_phases phases = {};
   bool operator==(const sync_run&) const = default;
 };
 

@@ -119,6 +119,54 @@ BOOST_AUTO_TEST_CASE(knows_its_key_spec_and_state) {
   BOOST_TEST(to_string(get_failure<msg::repository_state_view>(boss, key("b"), msg::get_state{}).code) == "not_found");
 }
 
+BOOST_AUTO_TEST_CASE(tells_what_it_plans) {
+  start();
+  const auto plan = get<msg::repository_state_view>(boss, key("a"), msg::get_state{}).plan;
+  BOOST_REQUIRE(plan.upcoming.size() == 5U);
+  BOOST_TEST((plan.scheduled == plan.upcoming.front()));
+  BOOST_TEST((plan.upcoming.back() - plan.upcoming.front() == 40min));
+  BOOST_TEST(!plan.running);
+  workers->hold = true;
+  git.publish(url, "main", "web", 1);
+  const auto asked = sync_now();
+  settle();
+  const auto view = get<msg::repository_state_view>(boss, key("a"), msg::get_state{});
+  BOOST_TEST(view.phase == "working");
+  BOOST_REQUIRE(view.plan.running);
+  BOOST_TEST(to_string(view.plan.running->cause) == "user");
+  BOOST_TEST(!answered(asked));
+  workers->release();
+}
+
+BOOST_AUTO_TEST_CASE(keeps_the_time_of_each_phase) {
+  start();
+  workers->hold = true;
+  git.publish(url, "main", "web", 1);
+  const auto asked = sync_now();
+  settle();
+  advance(7s);
+  workers->release();
+  advance(1s);
+  BOOST_TEST(answered(asked));
+  const auto phases = last_run("a").phases;
+  BOOST_TEST((phases.waiting >= 7s && phases.waiting < 8s)); // the worker says that it took no time
+  BOOST_TEST((phases.listing < 1s));
+  BOOST_TEST((last_run("a").duration >= 7s));
+}
+
+BOOST_AUTO_TEST_CASE(takes_other_settings_while_it_runs) {
+  start();
+  auto other = machine;
+  other.default_frequency = 2min;
+  tell(boss, msg::settings_changed{std::make_shared<const logic::machine_settings>(other)});
+  advance(2min + 1s);
+  BOOST_TEST((telemetry->started == std::vector<std::string>{"start", "periodic"}));
+  list({an_object("a"), an_object("b")}); // and who begins later
+  const auto before = telemetry->started.size();
+  advance(4min + 2s);
+  BOOST_TEST(telemetry->started.size() == before + 4U);
+}
+
 BOOST_AUTO_TEST_CASE(periodic_ones_go_on_for_hours) {
   start();
   advance(6h);

@@ -62,6 +62,8 @@ class Life(Synced):
         self.cluster.apply(self.manifest())
         found = self.wait_reason("Ready")
         status = found["status"]
+        told = json.loads(daemon.cli("explain", "r", "-n", self.namespace, "-o", "json"))
+        self.assertEqual((told["state"], told["revisions"], told["runs"][-1]["outcome"]), ("ready", status["packageCount"], "ok"))
         self.assertEqual(status["conditions"][0]["status"], "True")
         self.assertIn("next sync scheduled at: " + status["nextFullSyncTime"], status["conditions"][0]["message"])
         self.assertEqual(status["packageCount"], 2)

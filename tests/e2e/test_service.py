@@ -1,4 +1,5 @@
 """verandad as a service of systemd: what it tells the service manager, and the unit that is shipped."""
+import json
 import pathlib
 import re
 import shutil
@@ -77,6 +78,33 @@ class Notices(Case):
         self.assertNotIn("watch event", daemon.log())
         self.write("r.yaml", manifest("r", self.repository("r").path))
         wait_for(lambda: "watch event" in daemon.log(), "a line of level debug")
+
+    def reload(self, daemon, text):
+        """Another settings file, read."""
+        (self.folder / "settings.yaml").write_text(text)
+        before = len(daemon.log())
+        daemon.process.send_signal(signal.SIGHUP)
+        self.manager.wait("READY=1")
+        return wait_for(lambda: "were read anew" in daemon.log()[before:] or "were not reloaded" in daemon.log()[before:], "a word about it") and daemon.log()[before:]
+
+    def test_a_reload_takes_in_what_can_change_and_names_what_cannot(self):
+        settings = self.folder / "settings.yaml"
+        settings.write_text("repo-sync-frequency: 10m\n")
+        self.write("r.yaml", manifest("r", self.repository("r").path))
+        daemon = self.start("--config", settings)
+        self.manager.wait("READY=1")
+        log = self.reload(daemon, "repo-sync-frequency: 100h\nmax-concurrent-syncs: 2\n")
+        self.assertIn("repo-sync-frequency=100h0m0s", log)
+        self.assertRegex(log, r"a changed setting needs a restart.*max-concurrent-syncs")
+        self.assertEqual(log.count("needs a restart"), 1)
+        wait_for(lambda: json.loads(daemon.cli("explain", "r", "-o", "json"))["schedule"]["every"] == "100h0m0s", "the new frequency")
+        log = self.reload(daemon, "repo-sync-frequency: 0s\n")
+        self.assertRegex(log, r"not reloaded.*repo-sync-frequency")
+        self.assertEqual(json.loads(daemon.cli("explain", "r", "-o", "json"))["schedule"]["every"], "100h0m0s")
+        log = self.reload(daemon, "repo-sync-frequency: [\n")
+        self.assertRegex(log, "not reloaded")
+        log = self.reload(daemon, "repo-sync-frequency: 100h\n")
+        self.assertIn("changed=nothing", log)
 
     def test_the_status_names_what_needs_a_look(self):
         daemon = self.start()

@@ -16,7 +16,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Drives one machine through a random life and checks after every step what must always hold.
+/// Drives one machine through a random life and checks after every step what must always hold. Its process dies now and then, at any instant, and begins again
+/// with what was stored by then; the clock is stepped in both directions, and the host sleeps.
 class walk {
 public:
   explicit walk(std::uint64_t seed) : rng_(seed), seed_(seed), machine_(settings(), seed, std::nullopt) { repo_ = a_repository(); }
@@ -31,6 +32,7 @@ public:
   }
   [[nodiscard]] std::size_t syncs() const noexcept { return syncs_; }
   [[nodiscard]] std::size_t one_time_runs() const noexcept { return one_time_runs_; }
+  [[nodiscard]] std::size_t deaths() const noexcept { return deaths_; }
 
 private:
   static machine_settings settings() { return {}; }
@@ -48,7 +50,7 @@ private:
   // -- steps
 
   void one_step() {
-    switch (pick(12)) {
+    switch (pick(13)) {
       case 0: change_object(); break;
       case 1: trigger(); break;
       case 2: request(); break;
@@ -63,6 +65,7 @@ private:
         if (running_) listed();
         break;
       case 8: move_run_once(); break;
+      case 9: die_or_store(); break;
       default:
         if (running_) {
           finish();
@@ -115,6 +118,33 @@ private:
     take(machine_.on_object(repo_, now_));
   }
 
+  /// A write that was put off is made up for, or the process dies first.
+  void die_or_store() {
+    if (pick(2) == 0)
+      disk_ = machine_.durable();
+    else
+      die();
+  }
+
+  void die() {
+    const auto published = machine_.status(now_);
+    const auto owed = disk_ ? disk_->accepted_run_once : std::nullopt;
+    if (pick(3) == 0) now_ += random_span(7200); // it is down for a while
+    machine_ = repository_machine{settings(), ++lives_, disk_};
+    machine_.restore_status(published);
+    machine_.set_fence(static_cast<std::int64_t>(lives_));
+    running_.reset();
+    cancelled_ = false;
+    unserved_ = allowed();
+    last_end_ = replanned_ = now_;
+    const auto fx = machine_.on_object(repo_, now_);
+    if (owed && owed == repo_.spec.sync.run_once_at && repo_.problems.empty())
+      must(machine_.durable().accepted_run_once == owed, "what was accepted survives");
+    take(fx);
+    must(running_.has_value() == allowed(), "a restart begins with a sync");
+    ++deaths_;
+  }
+
   void trigger() {
     unserved_ = true;
     take(machine_.on_trigger(pick(2) == 0 ? sync_cause::user : sync_cause::secret_changed, pick(2) == 0, now_));
@@ -155,6 +185,7 @@ private:
     const auto fx = machine_.on_finished(o, now_);
     const auto kept = machine_.durable();
     must(stored == kept, "what is stored with the delta is what is then true");
+    if (!o.error && !o.unchanged) disk_ = stored; // in one transaction with it
     if (!o.error && cause != sync_cause::health) last_end_ = now_;
     take(fx);
   }
@@ -164,6 +195,9 @@ private:
       must(running_.has_value(), "only what runs is cancelled");
       cancelled_ = true;
     }
+    if (fx.persist && pick(4) != 0) disk_ = machine_.durable(); // or the store cannot be written for a while
+    for (const auto& line : fx.log)
+      if (line == "triggering one-time sync") must(!disk_ || disk_->consumed_run_once != repo_.spec.sync.run_once_at, "what was done, and stored as done, is not repeated");
     if (!fx.start) return;
     must(!running_, "never two syncs at once");
     must(allowed(), "nothing starts that may not");
@@ -213,7 +247,7 @@ private:
     repo_.problems.clear();
     repo_.meta.annotations.erase(std::string{api_names::suspend_annotation});
     take(machine_.on_object(repo_, now_));
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 40; ++i) {
       if (running_) {
         sync_outcome o;
         o.sync_id = running_->sync_id;
@@ -243,6 +277,9 @@ private:
   bool cancelled_ = false;
   bool unserved_ = false;
   wall_time peak_ = at(10, 0); ///< latest time ever seen: what was wished before a step back may be due after now
+  std::optional<durable_state> disk_; ///< what a process that begins now would find
+  std::uint64_t lives_ = 1;
+  std::size_t deaths_ = 0;
   std::string request_;
   int requests_ = 0;
   int step_ = 0;
@@ -261,16 +298,51 @@ std::uint64_t first_seed() {
 BOOST_AUTO_TEST_CASE(invariants_hold_along_random_lives) {
   const auto seed = first_seed();
   std::cout << "VERANDA_WALK_SEED=" << seed << '\n';
-  std::size_t syncs = 0;
-  std::size_t one_time_runs = 0;
-  for (std::uint64_t i = 0; i < 5; ++i) {
+  std::size_t syncs = 0, one_time_runs = 0, deaths = 0;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
     walk w{seed + i};
-    w.run(500);
+    w.run(i % 200 == 0 ? 500 : 25);
     syncs += w.syncs();
     one_time_runs += w.one_time_runs();
+    deaths += w.deaths();
   }
-  BOOST_TEST(syncs > 100U); // the walks went somewhere
-  BOOST_TEST(one_time_runs > 0U);
+  BOOST_TEST(syncs > 5'000U); // the walks went somewhere
+  BOOST_TEST(one_time_runs > 100U);
+  BOOST_TEST(deaths > 100U);
+}
+
+BOOST_AUTO_TEST_CASE(a_one_time_sync_runs_at_least_once_whenever_the_process_dies) {
+  const auto seed = first_seed();
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    BOOST_TEST_CONTEXT("VERANDA_WALK_SEED=" << seed << " life " << i) {
+      std::mt19937_64 rng{seed + i};
+      driver d{quiet()};
+      d.repo.spec.sync.run_once_at = at(10, 7);
+      std::optional<durable_state> disk;
+      repository_status published;
+      int served = 0;
+      const auto step = [&](const effects& fx) {
+        if (fx.persist) disk = d.machine.durable();
+        if (fx.publish) published = d.machine.status(d.now);
+        served += driver::logged(fx, "finished one-time sync") ? 1 : 0;
+      };
+      step(d.see(d.object()));
+      for (int n = 0; n < 60; ++n) {
+        if (rng() % 6 == 0) { // with a sync that is lost, or before what it did is stored
+          d.machine = repository_machine{quiet(), rng(), disk};
+          d.machine.restore_status(published);
+          d.now += std::chrono::seconds{rng() % 900};
+          step(d.see(d.object()));
+        } else if (d.machine.syncing() && rng() % 2 == 0) {
+          step(rng() % 3 == 0 ? d.finish_failed(fails(ec::unreachable)) : d.finish_unchanged());
+        } else {
+          step(d.see(d.later(std::chrono::seconds{rng() % 60})));
+        }
+      }
+      while (d.machine.syncing() || d.now < at(12, 0)) step(d.machine.syncing() ? d.finish_unchanged() : d.see(d.later(5min)));
+      BOOST_TEST(served == 1); // here what ends is stored at once
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_one_time_sync_runs_exactly_once_whatever_else_happens) {

@@ -177,7 +177,8 @@ BOOST_AUTO_TEST_SUITE_END()
 BOOST_AUTO_TEST_CASE(the_steps_of_the_schema_are_what_files_were_made_with) {
   const std::vector<std::string> published{"2afdaf91f80fbb608c10635ccaf2446fbf3a21914bcc78a66b5b1dbbf971356c",
                                            "15f3de128a497841bfa3f1a8221ab18737f07f5b87e69fd0439cb1047b90fcab",
-                                           "0e50154bc5c40a01742e264999fc37aeabf966bef5299ce6db2bfe7cbe96715e"};
+                                           "0e50154bc5c40a01742e264999fc37aeabf966bef5299ce6db2bfe7cbe96715e",
+                                           "717c290189800754d8482390923aeba48b2202b141b43549745dc540c685242e"};
   std::vector<std::string> steps;
   for (const auto* step : package_schema.steps)
     steps.push_back(to_hex(sha256(step)));
@@ -208,7 +209,7 @@ BOOST_AUTO_TEST_CASE(a_file_of_version_1_is_migrated) {
   BOOST_TEST(code(open_package_cache_reader(file)) == "unavailable"); // until a writer has migrated it
   auto cache = value(open_package_cache(file, [] { return wall_time{}; }, feed_entries_kept, high_limit));
   auto reader = value(open_package_cache_reader(file));
-  BOOST_TEST(sqlite::connection(file, sqlite::access::read_only).integer("PRAGMA user_version") == 3);
+  BOOST_TEST(sqlite::connection(file, sqlite::access::read_only).integer("PRAGMA user_version") == 4);
   BOOST_TEST(value(reader->states()).at(0).basis.digest == "in step");
   BOOST_TEST(value(reader->states()).at(0).basis.source == "");
   BOOST_TEST(!value(reader->states()).at(0).hold);
@@ -220,4 +221,34 @@ BOOST_AUTO_TEST_CASE(a_file_of_version_1_is_migrated) {
   value(cache->put_contents(listed(1, high_limit)));
   BOOST_TEST(bytes_of(*reader, id_of(1)) == 1010U);
   BOOST_TEST(value(reader->missing_trees({id_of(1)}, 1000)).empty());
+}
+
+BOOST_AUTO_TEST_CASE(runs_of_a_file_of_version_3_have_no_phases_and_new_ones_do) {
+  scratch_directory scratch;
+  const auto file = scratch / "packages.db";
+  {
+    auto version_3 = package_schema;
+    version_3.steps = package_schema.steps.first(3);
+    version_3.migrated_to = nullptr;
+    const auto opened = sqlite::open_for_writing(file, version_3);
+    opened->execute("INSERT INTO repositories(id, ns, name, uid, fence, epoch, basis_digest) VALUES(1, 'default', 'repo', 'uid-1', 7, 1, 'in step');"
+                    "INSERT INTO runs(repository, seq, sync_id, cause, started, duration_ms, ok, unchanged, error, cached_only, external_only, both, changed, bad, packages, "
+                    "revisions, fetched_bytes) VALUES(1, 4, 'old', 0, 0, 1500, 1, 0, '', 0, 2, 0, 0, 0, 2, 2, 77)");
+  }
+  auto cache = value(open_package_cache(file, [] { return wall_time{}; }));
+  auto reader = value(open_package_cache_reader(file));
+  auto state = value(reader->states()).at(0);
+  BOOST_REQUIRE(state.runs.size() == 1U);
+  BOOST_TEST(state.runs[0].stats.fetched_bytes == 77U);
+  BOOST_CHECK(state.runs[0].phases == sync_phases{});
+  using std::chrono::milliseconds;
+  sync_run added;
+  added.sync_id = "new";
+  added.phases = {milliseconds{1}, milliseconds{2}, milliseconds{3}, milliseconds{4}, milliseconds{5}};
+  state.runs.push_back(added);
+  const auto claim = value(cache->claim({"default", "repo"}, "uid-1", 1));
+  value(cache->put_state(claim, state));
+  const auto kept = value(reader->states()).at(0);
+  BOOST_TEST(kept.runs.size() == 2U);
+  BOOST_CHECK(kept.runs == state.runs);
 }

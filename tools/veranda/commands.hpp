@@ -4,6 +4,7 @@
 #include "tools/veranda/output.hpp"
 
 #include "messages/model/object.hpp"
+#include "messages/model/time.hpp"
 
 #include <optional>
 #include <string>
@@ -102,6 +103,34 @@ struct dump_options {
   std::string output = "table";
 };
 int run_dump(const globals& g, const dump_options& o);
+
+struct explain_options {
+  std::string name;
+  std::string output = "text";
+};
+int run_explain(const globals& g, const explain_options& o);
+/// The answer of the daemon, as `explain` prints it for people; times are said relative to `now`. Pure.
+[[nodiscard]] std::string explanation_text(const json& explanation, wall_time now);
+
+struct top_options {
+  std::string sort = "busy";
+  std::string output = "table";
+  bool once = false;
+};
+int run_top(const globals& g, const top_options& o);
+/// What `top` compares requests with: those of the last look.
+struct top_sample {
+  std::uint64_t requests = 0;
+  double uptime = 0;
+};
+/// A header line, an empty one and a table, the costliest first; at most `height` lines (0: any number) of at most `width` characters (0: any). Only repositories
+/// of `ns` (empty: all). Pure.
+[[nodiscard]] std::string top_text(const json& load, const std::string& sort, const std::string& ns, std::optional<top_sample> before, std::size_t width, std::size_t height);
+/// What `--sort` takes.
+[[nodiscard]] const std::vector<std::string>& top_orders();
+
+/// `2030-01-31T18:00:00Z (in 5s)`, `... (2m ago)`.
+[[nodiscard]] std::string with_age(const std::string& stamp, wall_time now);
 
 struct files_options {
   std::vector<std::string> files;

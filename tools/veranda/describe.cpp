@@ -9,15 +9,7 @@
 namespace veranda::cli {
 namespace {
 
-/// `2m ago`, `in 5s`, with the instant itself.
-std::string when(const std::string& stamp) {
-  const auto at = parse_rfc3339(stamp);
-  if (!at)
-    return stamp;
-  const auto left = std::chrono::duration_cast<std::chrono::seconds>(*at - std::chrono::system_clock::now());
-  const auto text = left.count() > 0 ? "in " + human_duration(left) : human_duration(-left) + " ago";
-  return stamp + " (" + text + ")";
-}
+std::string when(const std::string& stamp) { return with_age(stamp, std::chrono::system_clock::now()); }
 
 constexpr std::size_t label_width = 21;
 constexpr std::size_t shown_runs = 10;

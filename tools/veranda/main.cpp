@@ -36,6 +36,8 @@ struct command_line {
   repository_selection suspend, resume;
   cron_options cron;
   dump_options dump;
+  explain_options explain;
+  top_options top;
   files_options apply, remove;
   scan_options scan;
   std::string shell;
@@ -72,6 +74,15 @@ void add_reading(CLI::App& app, command_line& c) {
   auto* describe = add(app, "describe", "Show an object in full, for reading", c.chosen, [&c] { return run_describe(c.g, c.describe); });
   describe->add_option("kind", c.describe.kind, "Kind, as for get")->required();
   describe->add_option("name", c.describe.names, "Names");
+
+  auto* explain = add(app, "explain", "Say what a repository does and why, when it is synced next, and how its last syncs went", c.chosen, [&c] { return run_explain(c.g, c.explain); });
+  explain->add_option("name", c.explain.name, "Name of the repository")->required();
+  explain->add_option("-o,--output", c.explain.output, "text, json or yaml")->check(CLI::IsMember({"text", "json", "yaml"}))->capture_default_str();
+
+  auto* top = add(app, "top", "Show what the daemon does, and which repositories of the namespace cost most, or of all with -A", c.chosen, [&c] { return run_top(c.g, c.top); });
+  top->add_option("--sort", c.top.sort, "Column to sort by: busy, syncs, failures, last, late, fetched, packages or name")->check(CLI::IsMember(top_orders()))->capture_default_str();
+  top->add_flag("--once", c.top.once, "Print once and end, on a terminal too");
+  top->add_option("-o,--output", c.top.output, "table or json; json is printed once")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
 
   auto* dump = add(app, "dump", "Show every actor of the daemon, or one", c.chosen, [&c] { return run_dump(c.g, c.dump); });
   dump->add_option("name", c.dump.name, "Name of an actor or repository");

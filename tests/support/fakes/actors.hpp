@@ -229,6 +229,7 @@ inline supervisor_actor::behavior_type fake_supervisor(supervisor_actor::pointer
     [hear](const msg::repository_changed& m) { hear((m.deleted ? "deleted " : "changed ") + to_string(m.object->meta.key)); },
     [hear](const msg::secret_changed& m) { hear("secret " + to_string(m.secret)); },
     [hear](const msg::first_sync_finished& m) { hear("first " + to_string(m.key) + (m.ok ? " ok" : " failed")); },
+    [](const msg::settings_changed&) {},
     [](const msg::await_first_syncs&) { return msg::first_syncs{}; },
     [](const object_key&, const msg::get_state&) { return msg::repository_state_view{}; },
     [](const msg::restart_due&) {},
