@@ -16,6 +16,7 @@ namespace repository_parts {
 namespace {
 
 constexpr std::size_t times_shown = 5; ///< of the schedule
+constexpr std::chrono::seconds place_patience{2};
 
 /// `idle`, `holding`, `claiming`, or what its sync does: `listing`, `working`, `applying`.
 std::string phase_of(const repository_state& st) {
@@ -23,8 +24,6 @@ std::string phase_of(const repository_state& st) {
     return st.claim ? "idle" : st.claiming ? "claiming" : st.holding ? "holding" : "waiting for the store";
   return st.running->applying ? "applying" : st.running->listed ? "working" : "listing";
 }
-
-constexpr std::chrono::seconds place_patience{2};
 
 /// What there is to say of this repository; where it waits is known to others.
 caf::result<msg::repository_state_view> state_view(self_ptr self) {

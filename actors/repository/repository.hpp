@@ -16,6 +16,7 @@ struct repository_deps {
   finalizer_keeper_actor finalizers; ///< null: objects are not held
   package_rev_keeper_actor package_revs; ///< hears of the first sync that succeeded; null: there are no PackageRev objects
   std::int64_t epoch = 1;
+  bool allow_create_branch = false; ///< `spec.git.createBranch` has an effect
   std::chrono::milliseconds store_timeout{120'000};
   std::chrono::milliseconds claim_retry{2'000}; ///< and twice as long after each failure, up to
   std::chrono::milliseconds claim_retry_max{30'000};

@@ -139,6 +139,8 @@ failure missing_branch(const git_spec& git, const ref_table& refs) {
   failure f{ec::not_found, "branch \"" + git.branch + "\" not found in repository", {}, "spec.git.branch", {}};
   if (refs.refs.empty())
     f.what += "; the remote has no matching refs at all (is it empty?)";
+  if (git.create_branch)
+    f.what += "; createBranch has no effect without --allow-create-branch: make the branch by hand, or start the daemon so";
   return f;
 }
 
@@ -152,7 +154,8 @@ void on_listing(self_ptr self, const git::listing& listed) {
     return;
   }
   const auto& git = *run.spec->git;
-  if (!listed.refs->find("refs/heads/" + git.branch)) {
+  const bool may_be_made = git.create_branch && st.deps.allow_create_branch; // the job does it, and has it listed again
+  if (!may_be_made && !listed.refs->find("refs/heads/" + git.branch)) {
     finish(self, failed(st, missing_branch(git, *listed.refs)));
     return;
   }

@@ -84,6 +84,8 @@ void real_system::spawn_workers() {
   tools->make_decoder = kpt::make_decoder;
   tools->store_contents = [cache = cache_](auto batch, auto gate) { caf::anon_send(cache, msg::store_contents{std::move(batch), std::move(gate)}); };
   tools->limits.max_resource_bytes = settings_.max_resource_bytes;
+  tools->limits.max_sync_bytes = settings_.max_sync_bytes;
+  tools->limits.max_metadata_bytes = settings_.max_metadata_bytes;
   tools->telemetry = env_.telemetry;
   const std::size_t workers = settings_.max_concurrent_syncs;
   pool_ = spawn_pool("worker", worker_pool_state::name, {.slots = workers, .per_host = slots_per_host(settings_, workers, workers - 1)}, settings_.sync_deadline, tools);
@@ -137,6 +139,7 @@ void real_system::spawn_supervisor() {
   if (settings_.finalizer && !settings_.once) // nobody would take it off
     repository.finalizers = finalizers_;
   repository.machine = machine_settings_of(settings_);
+  repository.allow_create_branch = settings_.allow_create_branch;
   auto& remote = deps.remote;
   remote.env = env_;
   remote.http = http_;

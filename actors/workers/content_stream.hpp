@@ -2,6 +2,7 @@
 
 #include "actors/workers/worker.hpp"
 
+#include <span>
 #include <unordered_set>
 
 namespace veranda {
@@ -18,8 +19,10 @@ public:
   result<void> finish();
 
 private:
-  result<void> send_trees(const std::vector<oid>& trees);
+  /// Lists these until what was listed is large, and sends it; answers how many that were.
+  result<std::size_t> send_trees(std::span<const oid> trees);
   result<void> send_blobs(const std::vector<oid>& blobs);
+  result<void> count(std::uint64_t bytes);
   result<void> flush();
 
   const job_tools& tools_;
@@ -29,6 +32,7 @@ private:
   std::shared_ptr<msg::content_gate> gate_ = std::make_shared<msg::content_gate>(4);
   store::content_batch batch_;
   std::size_t batch_bytes_ = 0;
+  std::uint64_t sent_bytes_ = 0; ///< files and their lists
   std::unordered_set<oid> seen_blobs_;
 };
 

@@ -54,7 +54,6 @@ result<void> file_losses::report(package_delta& delta) const {
   const auto losses = cache_.losses(trees_, named);
   if (!losses)
     return losses.error();
-  delta.stats.bad = delta.bad.size();
   if (losses->empty())
     return {};
   std::unordered_map<oid, std::optional<place>> first; // of each tree, the same whatever the order of its revisions

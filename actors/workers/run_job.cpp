@@ -64,6 +64,8 @@ public:
       : job_(job), tools_(tools), progress_(progress), out_(std::make_shared<msg::sync_result>()) {}
 
   result<msg::job_result> run() {
+    if (!job_.sync.target->find("refs/heads/" + job_.sync.spec->git->branch))
+      return create_branch();
     if (auto opened = open(); !opened)
       return opened.error();
     auto done = bring_in_step(false);
@@ -87,6 +89,19 @@ public:
   }
 
 private:
+  /// Asked for by the object, and allowed by the operator: else no job comes without its branch.
+  failure create_branch() {
+    const auto& git = *job_.sync.spec->git;
+    progress_("creating branch", git.branch);
+    auto endpoint = resolve_endpoint(*tools_.secrets, job_.remote);
+    if (!endpoint)
+      return endpoint.error();
+    if (auto made = tools_.git->create_branch(*endpoint, {git.branch, git.author, git.email}, *job_.cancel); !made)
+      return made.error();
+    log::info(worker_state::name, "a branch was created, as createBranch asks for", {{"repository", to_string(job_.sync.key)}, {"branch", git.branch}});
+    return {ec::conflict, "the branch \"" + git.branch + "\" was created; the refs are listed again", {}, {}, {}};
+  }
+
   result<void> open() {
     progress_("opening", job_.remote.url);
     auto opened = tools_.git->open_mirror(job_.mirror, to_string(job_.remote));

@@ -177,7 +177,7 @@ std::uint64_t curl_listing_engine::beyond_share(std::uint64_t bytes) const { ret
 result<void> curl_listing_engine::hold(job& j, std::size_t more) {
   const auto wanted = beyond_share(j.held_bytes + more);
   const auto taken = wanted - beyond_share(j.held_bytes);
-  if (wanted > common_) return failure{ec::too_large, "the list of refs is larger than allowed", {}, {}, {}};
+  if (wanted > common_) return list_too_large(limits_.max_listing_bytes);
   if (taken > left_) // the others' doing: nothing is said of this remote
     return failure{ec::overloaded, "the lists of refs that are arriving are too large together; it is listed again later", {}, {}, {}};
   left_ -= taken;

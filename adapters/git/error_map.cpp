@@ -137,7 +137,13 @@ failure from_local_git(std::string_view text, const remote_label& remote) {
     return make(ec::auth_rejected, remote, "reading the repository is not permitted; check the owner and mode of its files" + shown, repo_field);
   if (contains_any(t, {"does not appear to be a git repository", "not a git repository", "invalid gitfile", "no such file"}))
     return make(ec::not_found, remote, "there is no git repository at this path", repo_field);
-  return make(ec::unavailable, remote, "git upload-pack failed" + shown);
+  return make(ec::unavailable, remote, "git failed there" + shown);
+}
+
+std::string_view fatal_line(std::string_view errors) noexcept {
+  const auto fatal = errors.find("fatal: ");
+  if (fatal != std::string_view::npos) errors.remove_prefix(fatal + 7);
+  return errors.substr(0, errors.find('\n'));
 }
 
 std::string printable(std::string_view text, std::size_t limit) {

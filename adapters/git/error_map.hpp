@@ -21,8 +21,11 @@ struct remote_label {
 [[nodiscard]] failure from_foreign_answer(std::string_view content_type, std::string_view head, const remote_label& remote);
 /// A message of the other side's git (`ERR` line, side band 3). The text itself is not repeated: it is somebody else's.
 [[nodiscard]] failure remote_error(std::string_view text);
-/// A `git upload-pack` that ended with an error; `text` is the first line of its error output.
+/// A `git upload-pack` or `git receive-pack` that ended with an error; `text` is the first line of its error output.
 [[nodiscard]] failure from_local_git(std::string_view text, const remote_label& remote);
+
+/// The line of git's error output that says why.
+[[nodiscard]] std::string_view fatal_line(std::string_view errors) noexcept;
 
 /// `text` with everything but printable ASCII replaced, cut to `limit` bytes.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit);

@@ -13,7 +13,7 @@ result<void> exchange::hear(std::string_view bytes) {
 }
 
 result<void> exchange::on_hello(std::string_view bytes) {
-  if (heard_ > limits_.max_listing_bytes) return failure{ec::too_large, "the list of refs is larger than allowed", {}, {}, {}};
+  if (heard_ > limits_.max_listing_bytes) return list_too_large(limits_.max_listing_bytes);
   if (auto fed = hello_.feed(bytes); !fed) return fed;
   if (!hello_.complete()) return {};
   auto found = hello_.finish();

@@ -6,15 +6,15 @@
 
 namespace veranda::git {
 
-/// One exchange with a `git-upload-pack` whose connection stays open while both sides speak in turn, as over ssh and git://: it says what it has, is asked once,
+/// One exchange with a `git-upload-pack` or a `git-receive-pack` whose connection stays open while both sides speak in turn, as over ssh and git://: it says what it has, is asked once,
 /// answers. Bytes in, bytes out; it blocks on nothing.
 class exchange {
 public:
   /// Sees what the service has and gives the request; an empty one: there is nothing to be asked.
   using ask_function = std::function<result<std::string>(advertisement found)>;
   /// `prefixes`: of the refs that `ask` wants to see; they and `limits` must outlive it.
-  exchange(const ref_prefixes& prefixes, const transport_limits& limits, ask_function ask, byte_sink answer)
-      : hello_(prefixes, limits.max_refs), limits_(limits), ask_(std::move(ask)), answer_(std::move(answer)) {}
+  exchange(const ref_prefixes& prefixes, const transport_limits& limits, ask_function ask, byte_sink answer, std::string_view service = upload_pack_service)
+      : hello_(prefixes, limits.max_refs, service), limits_(limits), ask_(std::move(ask)), answer_(std::move(answer)) {}
   exchange(const exchange&) = delete;
   exchange& operator=(const exchange&) = delete;
 

@@ -49,6 +49,10 @@ result<void> fetch_reader::feed(std::string_view bytes) {
 }
 
 result<void> fetch_reader::on_packet(packet_kind kind, std::string_view payload) {
+  const bool pack = part_ == part::pack && kind == packet_kind::data && payload.size() > 1 && payload.front() == 1;
+  if (!pack) chatter_bytes_ += payload.size() + 4;
+  if (chatter_bytes_ > max_chatter_bytes)
+    return failure{ec::too_large, "the server sends more than " + std::to_string(max_chatter_bytes) + " bytes of messages with the pack; see what its hooks say", {}, {}, {}};
   if (part_ == part::end) return kind == packet_kind::response_end ? result<void>{} : malformed("bytes follow the pack");
   if (kind == packet_kind::flush) {
     if (part_ != part::pack) return malformed("the answer holds no pack");

@@ -11,7 +11,11 @@ using byte_sink = std::function<result<void>(std::string_view)>;
 /// Body of a fetch in one round: all wants, all haves, `done`. For v0 the server must have `side-band-64k`.
 [[nodiscard]] std::string fetch_request(protocol_version protocol, const std::vector<oid>& wants, const std::vector<oid>& haves, std::string_view user_agent);
 
-/// Reads the answer to `fetch_request` as it arrives: acknowledgments, then the pack in side-band packets, which goes to `pack`.
+/// Most bytes of an answer that are not pack: acknowledgments, messages, signs of life. None but the last was asked for.
+inline constexpr std::uint64_t max_chatter_bytes = 16U << 20U;
+
+/// Reads the answer to `fetch_request` as it arrives: acknowledgments, then the pack in side-band packets, which goes to `pack`. Messages are dropped:
+/// they are somebody else's words.
 class fetch_reader {
 public:
   fetch_reader(protocol_version protocol, byte_sink pack) : pack_(std::move(pack)), protocol_(protocol), part_(protocol == protocol_version::v2 ? part::heading : part::answers) {}
@@ -32,6 +36,7 @@ private:
   protocol_version protocol_;
   part part_;
   bool pack_begun_ = false;
+  std::uint64_t chatter_bytes_ = 0; ///< of packets that bring no pack
 };
 
 } // namespace veranda::git

@@ -23,6 +23,10 @@ public:
     return git::fetch(into, remote, target, fetch_limits_, cancel, without_haves, progress);
   }
 
+  result<void> create_branch(const remote_endpoint& remote, const new_branch& branch, const cancel_token& cancel) override {
+    return git::create_branch(remote, branch, listing_limits_, cancel);
+  }
+
 private:
   transport_limits listing_limits_;
   transport_limits fetch_limits_;

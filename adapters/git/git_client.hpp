@@ -14,6 +14,7 @@ public:
                                     const cancel_token& cancel) = 0;
   virtual result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const ref_table& target, const cancel_token& cancel,
                                      bool without_haves, const std::function<void(std::uint64_t, std::uint64_t)>& progress) = 0;
+  virtual result<void> create_branch(const remote_endpoint& remote, const new_branch& branch, const cancel_token& cancel) = 0;
 };
 
 /// The real one: the free functions of `git_remote.hpp` with these limits.

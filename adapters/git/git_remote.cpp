@@ -28,7 +28,7 @@ result<listing> list_local(upload_pack& service, const ref_prefixes& prefixes, c
   std::string body;
   sha256_hasher hasher;
   auto called = service.call(protocol_version::v2, ls_refs_request(prefixes, limits.user_agent), [&](std::string_view bytes) -> result<void> {
-    if (body.size() + bytes.size() > limits.max_listing_bytes) return failure{ec::too_large, "the list of refs is larger than allowed", {}, {}, {}};
+    if (body.size() + bytes.size() > limits.max_listing_bytes) return list_too_large(limits.max_listing_bytes);
     body.append(bytes);
     hasher.update(bytes);
     return {};

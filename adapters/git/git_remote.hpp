@@ -2,6 +2,7 @@
 
 #include "actors/logic/discovery/object_reader.hpp"
 #include "adapters/git/address_rules.hpp"
+#include "adapters/git/push_protocol.hpp"
 #include "messages/model/credentials.hpp"
 #include "messages/model/listing.hpp"
 #include "messages/model/sync.hpp"
@@ -81,6 +82,10 @@ result<listing> list_refs(const remote_endpoint& remote, const ref_prefixes& pre
 result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const ref_table& target, const transport_limits& limits,
                            const cancel_token& cancel, bool without_haves,
                            const std::function<void(std::uint64_t received_bytes, std::uint64_t objects)>& progress);
+
+/// Makes a branch that the remote lacks, with a first commit that has no parents and a README.md alone, by a push against a ref that does not exist. `conflict`: it is there
+/// by now, whoever made it. `auth_rejected`: the server does not let it be made. Blocks.
+result<void> create_branch(const remote_endpoint& remote, const new_branch& branch, const transport_limits& limits, const cancel_token& cancel);
 
 /// True when the URL is a local path or file:// URL.
 bool is_local(std::string_view url);

@@ -14,7 +14,7 @@ constexpr std::size_t max_foreign_bytes = 64U << 10U;
 constexpr std::size_t kept_head_bytes = 64;
 constexpr long buffer_bytes = 256L << 10;
 constexpr std::string_view secret_field = "spec.git.secretRef";
-constexpr std::string_view advertisement_suffix = "/info/refs?service=git-upload-pack";
+constexpr int poll_slice_ms = 100;
 
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
@@ -62,7 +62,7 @@ void ensure_curl() {
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
 }
 
-result<http_place> http_place::of(const remote_endpoint& remote, const transport_limits& limits) {
+result<http_place> http_place::of(const remote_endpoint& remote, const transport_limits& limits, std::string_view service) {
   auto url = parse_git_url(remote.url);
   if (!url) return std::move(url).error();
   if (url->scheme != "https" && url->scheme != "http")
@@ -79,6 +79,7 @@ result<http_place> http_place::of(const remote_endpoint& remote, const transport
     return secret_problem(*url, "credentials are not sent over plain http; use an https URL, or allow it in the settings");
   if (const auto why = literal_refusal(*url, limits.addresses)) return refused_at(url->label(), *why);
   http_place place;
+  place.service_ = service;
   place.base_ = url->text();
   place.at_ = *std::move(url);
   place.had_credentials_ = place.sends_credentials_ = !auth.anonymous();
@@ -94,8 +95,9 @@ result<void> http_place::follow(std::string_view location, const transport_limit
     return failure{ec::unsupported, at_.label() + ": the server redirects " + std::string{why} + "; use the repository's final URL", {}, "spec.git.repo", {}};
   };
   if (++redirects_ > limits.max_redirects) return refused("too many times");
-  if (!location.ends_with(advertisement_suffix)) return refused("to something that is not this repository");
-  auto next = parse_git_url(location.substr(0, location.size() - advertisement_suffix.size()));
+  const auto suffix = advertisement_suffix();
+  if (!location.ends_with(suffix)) return refused("to something that is not this repository");
+  auto next = parse_git_url(location.substr(0, location.size() - suffix.size()));
   if (!next || (next->scheme != "https" && next->scheme != "http")) return refused("to a URL that is not allowed");
   if (at_.scheme == "https" && next->scheme == "http") return refused("from https to plain http");
   if (const auto why = literal_refusal(*next, limits.addresses)) return refused_at(at_.label(), "the server redirects to " + next->label() + ": " + *why);
@@ -251,6 +253,23 @@ int http_transfer::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, c
     transfer.failed_ = failure{ec::timed_out, "the server sends nothing, or too slowly; check the network and that the server is not overloaded", {}, {}, {}};
   }
   return transfer.failed_ ? 1 : 0;
+}
+
+result<http_answer> run_alone(CURLM* multi, http_transfer& transfer, const remote_label& remote) {
+  curl_multi_add_handle(multi, transfer.handle());
+  auto code = CURLE_OK;
+  for (int running = 1; running > 0;) {
+    if (curl_multi_perform(multi, &running) != CURLM_OK) {
+      code = CURLE_FAILED_INIT;
+      break;
+    }
+    if (running > 0) curl_multi_poll(multi, nullptr, 0, poll_slice_ms, nullptr);
+  }
+  int left = 0;
+  while (const auto* message = curl_multi_info_read(multi, &left))
+    if (message->msg == CURLMSG_DONE) code = message->data.result;
+  curl_multi_remove_handle(multi, transfer.handle());
+  return transfer.finish(code, remote);
 }
 
 result<http_answer> http_transfer::finish(CURLcode code, const remote_label& remote) {

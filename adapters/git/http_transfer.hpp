@@ -4,6 +4,7 @@
 #include "adapters/git/error_map.hpp"
 #include "adapters/git/fetch_protocol.hpp"
 #include "adapters/git/git_url.hpp"
+#include "adapters/git/ref_listing.hpp"
 #include "adapters/git/stall_watch.hpp"
 
 #include <array>
@@ -18,9 +19,9 @@ class http_place {
 public:
   /// Refuses what is not http(s), credentials over plain http unless allowed, credentials that no header can carry, and an address as host that the rules
   /// refuse (names are judged when they are resolved).
-  static result<http_place> of(const remote_endpoint& remote, const transport_limits& limits);
-  [[nodiscard]] std::string advertisement_url() const { return base_ + "/info/refs?service=git-upload-pack"; }
-  [[nodiscard]] std::string service_url() const { return base_ + "/git-upload-pack"; }
+  static result<http_place> of(const remote_endpoint& remote, const transport_limits& limits, std::string_view service = upload_pack_service);
+  [[nodiscard]] std::string advertisement_url() const { return base_ + advertisement_suffix(); }
+  [[nodiscard]] std::string service_url() const { return base_ + '/' + std::string{service_}; }
   [[nodiscard]] const std::string& base() const noexcept { return base_; }
   [[nodiscard]] const git_url& url() const noexcept { return at_; }
   /// The host that redirected to this one; empty for none.
@@ -36,7 +37,9 @@ public:
   [[nodiscard]] failure explain(failure f) const;
 
 private:
+  [[nodiscard]] std::string advertisement_suffix() const { return "/info/refs?service=" + std::string{service_}; }
   git_url at_;
+  std::string_view service_ = upload_pack_service;
   std::string base_;
   std::string redirected_by_;
   bool had_credentials_ = false;
@@ -104,6 +107,9 @@ private:
   const cancel_token* cancel_ = nullptr;
   std::optional<stall_watch> watch_;
 };
+
+/// Runs a prepared transfer to its end, alone on `multi`. Blocks.
+result<http_answer> run_alone(CURLM* multi, http_transfer& transfer, const remote_label& remote);
 
 /// Initialises libcurl once per process.
 void ensure_curl();

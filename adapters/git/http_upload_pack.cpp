@@ -5,8 +5,6 @@ namespace veranda::git {
 
 namespace {
 
-constexpr int poll_slice_ms = 100;
-
 class http_upload_pack final : public upload_pack {
 public:
   http_upload_pack(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel)
@@ -29,7 +27,7 @@ public:
     request.headers = (protocol == protocol_version::v2 ? v2_headers_ : v0_headers_).get();
     request.content_type = result_type;
     request.compressed = false; // packs are compressed already
-    request.max_bytes = limits_.max_pack_bytes + (1U << 20U);
+    request.max_bytes = limits_.max_pack_bytes + limits_.max_pack_bytes / 8'000 + 2 * max_chatter_bytes; // its packets' heads, and messages
     auto answer = perform(request, sink);
     if (!answer) return std::move(answer).error();
     return answer->accepted ? result<void>{} : place_->explain(answer->problem(label_));
@@ -56,20 +54,7 @@ private:
   result<http_answer> perform(http_request& request, const byte_sink& sink) {
     request.http2 = false;
     transfer_.prepare(request, *place_, remote_.auth, limits_, &cancel_, sink);
-    curl_multi_add_handle(multi_, transfer_.handle());
-    auto code = CURLE_OK;
-    for (int running = 1; running > 0;) {
-      if (curl_multi_perform(multi_, &running) != CURLM_OK) {
-        code = CURLE_FAILED_INIT;
-        break;
-      }
-      if (running > 0) curl_multi_poll(multi_, nullptr, 0, poll_slice_ms, nullptr);
-    }
-    int left = 0;
-    while (const auto* message = curl_multi_info_read(multi_, &left))
-      if (message->msg == CURLMSG_DONE) code = message->data.result;
-    curl_multi_remove_handle(multi_, transfer_.handle());
-    return transfer_.finish(code, label_);
+    return run_alone(multi_, transfer_, label_);
   }
 
   const remote_endpoint& remote_;

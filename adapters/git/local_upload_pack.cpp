@@ -10,13 +10,6 @@ namespace veranda::git {
 
 namespace {
 
-/// The line of git's error output that says why.
-std::string_view reason(std::string_view errors) {
-  const auto fatal = errors.find("fatal: ");
-  if (fatal != std::string_view::npos) errors.remove_prefix(fatal + 7);
-  return errors.substr(0, errors.find('\n'));
-}
-
 class local_upload_pack final : public upload_pack {
 public:
   local_upload_pack(const git_url& url, const transport_limits& limits, const cancel_token& cancel)
@@ -59,7 +52,7 @@ private:
     };
     auto done = process::run_child(command, counted, interrupted);
     if (!done) return at_remote(std::move(done).error(), label_);
-    if (done->exit_code != 0) return from_local_git(reason(done->errors), label_);
+    if (done->exit_code != 0) return from_local_git(fatal_line(done->errors), label_);
     return {};
   }
 

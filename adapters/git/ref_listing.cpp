@@ -37,6 +37,10 @@ failure cut_short() { return {ec::unavailable, "the list of refs was cut short; 
 
 } // namespace
 
+failure list_too_large(std::uint64_t max_bytes) {
+  return {ec::too_large, "the list of refs is larger than the " + std::to_string(max_bytes) + " bytes that are read; remove refs that are not needed", {}, {}, {}};
+}
+
 bool valid_ref_name(std::string_view name) noexcept {
   if (name == "HEAD") return true;
   if (!name.starts_with("refs/") || name.size() > max_ref_name_bytes || name.ends_with('.')) return false;
@@ -62,7 +66,7 @@ bool wanted_ref(std::string_view name, const ref_prefixes& prefixes) noexcept {
 result<void> ref_collector::add(std::string_view name, const oid& target, const oid& peeled) {
   if (name == "HEAD" || target.is_zero() || !wanted_ref(name, prefixes_) || !valid_ref_name(name)) return {};
   if (table_.refs.size() >= max_refs_)
-    return failure{ec::too_large, "the repository has more than " + std::to_string(max_refs_) + " refs; raise the limit or remove some", {}, {}, {}};
+    return failure{ec::too_large, "the repository has more than " + std::to_string(max_refs_) + " refs, which is as many as are read; remove some", {}, {}, {}};
   table_.refs.push_back({std::string{name}, target, peeled});
   return {};
 }
@@ -158,7 +162,7 @@ result<void> advertisement_reader::on_packet(packet_kind kind, std::string_view 
   switch (state_) {
     case state::start:
       if (line.starts_with("# service=")) {
-        if (line != "# service=git-upload-pack") return malformed("another service than git-upload-pack answered");
+        if (line.substr(10) != service_) return malformed("another service than " + std::string{service_} + " answered");
         state_ = state::announced;
         return {};
       }

@@ -7,6 +7,12 @@
 
 namespace veranda::git {
 
+/// A list of refs of more than `max_bytes`.
+[[nodiscard]] failure list_too_large(std::uint64_t max_bytes);
+
+inline constexpr std::string_view upload_pack_service = "git-upload-pack";
+inline constexpr std::string_view receive_pack_service = "git-receive-pack";
+
 /// Names that git itself would accept for a ref below `refs/` (or `HEAD`), at most 1,024 bytes; others are not taken from a server.
 [[nodiscard]] bool valid_ref_name(std::string_view name) noexcept;
 
@@ -57,11 +63,12 @@ struct advertisement {
   [[nodiscard]] bool has(std::string_view capability) const noexcept;
 };
 
-/// Parses an advertisement (`info/refs?service=git-upload-pack`, or the first thing an upload-pack says) as it arrives: v0, v1 or v2, with or without
+/// Parses an advertisement (`info/refs?service=git-upload-pack`, or the first thing such a service says) as it arrives: v0, v1 or v2, with or without
 /// the service announcement of smart HTTP.
 class advertisement_reader {
 public:
-  advertisement_reader(const ref_prefixes& prefixes, std::uint64_t max_refs) : collector_(prefixes, max_refs) {}
+  advertisement_reader(const ref_prefixes& prefixes, std::uint64_t max_refs, std::string_view service = upload_pack_service)
+      : collector_(prefixes, max_refs), service_(service) {}
   result<void> feed(std::string_view bytes);
   /// Its end has arrived.
   [[nodiscard]] bool complete() const noexcept { return state_ == state::complete && packets_.at_boundary(); }
@@ -75,6 +82,7 @@ private:
   result<void> on_ref(std::string_view line);
   packet_reader packets_;
   ref_collector collector_;
+  std::string_view service_;
   advertisement found_;
   state state_ = state::start;
 };

@@ -12,8 +12,8 @@ constexpr std::size_t max_log_bytes = 8U << 10U;
 
 class ssh_carrier final : public exchange_carrier {
 public:
-  ssh_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel)
-      : exchange_carrier(remote, url, limits, cancel, true) {}
+  ssh_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel, std::string_view service)
+      : exchange_carrier(remote, url, limits, cancel, true), service_(service) {}
 
   result<void> carry(exchange& talk) override {
     if (auto why = obstacle()) return at_remote(*std::move(why), label_);
@@ -63,7 +63,7 @@ private:
   result<void> run(exchange& talk, const ip_address& address, const client_files& files) const {
     process::child_command command;
     command.arguments = ssh_arguments({limits_.ssh_client, address, url_, files.key.path(), auth_.ssh_known_hosts.empty() ? std::string{} : files.known_hosts.path(),
-                                       files.log.path(), limits_.connect_timeout});
+                                       files.log.path(), limits_.connect_timeout, service_});
     command.environment = {"LC_ALL=C", "PATH=/usr/bin:/bin", "HOME=/nonexistent"};
     command.said = &talk.words();
     exchange_watch watch{talk, limits_, cancel_};
@@ -74,12 +74,15 @@ private:
     if (ended->exit_code != 0) return from_remote_exit(ended->exit_code, ended->errors, label_);
     return at_remote(watch.outcome({}).error(), label_);
   }
+
+  std::string_view service_;
 };
 
 } // namespace
 
-std::unique_ptr<exchange_carrier> make_ssh_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel) {
-  return std::make_unique<ssh_carrier>(remote, url, limits, cancel);
+std::unique_ptr<exchange_carrier> make_ssh_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel,
+                                                   std::string_view service) {
+  return std::make_unique<ssh_carrier>(remote, url, limits, cancel, service);
 }
 
 } // namespace veranda::git

@@ -116,7 +116,7 @@ std::vector<std::string> ssh_arguments(const ssh_call& call) {
   option("HostKeyAlias=" + known_host_name(call.url));
   option("User=" + ssh_user(call.url));
   option("Port=" + std::to_string(call.url.port_or_default()));
-  out.insert(out.end(), {"--", to_string(call.address), "git-upload-pack " + shell_quoted(call.url.remote_path())});
+  out.insert(out.end(), {"--", to_string(call.address), std::string{call.service} + " " + shell_quoted(call.url.remote_path())});
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include "adapters/git/error_map.hpp"
 #include "adapters/git/git_url.hpp"
+#include "adapters/git/ref_listing.hpp"
 #include "messages/model/ip_range.hpp"
 
 #include <chrono>
@@ -21,6 +22,7 @@ struct ssh_call {
   std::string known_hosts_file; ///< empty: any host key is accepted
   std::string log_file;         ///< what the client itself says goes there, what the other side says to its standard error
   std::chrono::milliseconds connect_timeout{10'000};
+  std::string_view service = upload_pack_service;
 };
 
 /// Its arguments, the program first. Nothing of the user's or the machine's configuration is used, no agent, no question is asked, nothing is forwarded, and only this key is

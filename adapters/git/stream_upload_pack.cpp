@@ -55,7 +55,7 @@ result<listing> list_by_exchange(exchange_carrier& carrier, const ref_prefixes& 
   };
   exchange talk{prefixes, limits, ask, [&](std::string_view bytes) -> result<void> {
                   answered += bytes.size();
-                  if (answered > limits.max_listing_bytes) return failure{ec::too_large, "the list of refs is larger than allowed", {}, {}, {}};
+                  if (answered > limits.max_listing_bytes) return list_too_large(limits.max_listing_bytes);
                   hasher.update(bytes);
                   return reader.feed(bytes);
                 }};

@@ -6,7 +6,7 @@
 
 namespace veranda::git {
 
-/// A way to a `git-upload-pack` that keeps its connection open: each exchange has a connection of its own, which ends with it. Blocks; one thread.
+/// A way to a service of git, mostly a `git-upload-pack`, that keeps its connection open: each exchange has a connection of its own, which ends with it. Blocks; one thread.
 class exchange_carrier {
 public:
   virtual ~exchange_carrier() = default;
@@ -23,13 +23,19 @@ protected:
   const git_url url_;
   const transport_limits& limits_;
   const cancel_token& cancel_;
-  const remote_label label_;
+  remote_label label_;
 };
 
 /// The OpenSSH client as a child process. The arguments must outlive it.
-std::unique_ptr<exchange_carrier> make_ssh_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel);
+std::unique_ptr<exchange_carrier> make_ssh_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel,
+                                                   std::string_view service = upload_pack_service);
 /// A connection to `git daemon`. The arguments must outlive it.
 std::unique_ptr<exchange_carrier> make_daemon_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel);
+
+/// Smart HTTP, for a push: its two requests are one exchange. The arguments must outlive it.
+std::unique_ptr<exchange_carrier> make_http_push_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel);
+/// `git receive-pack` as a child process, which runs the hooks of the repository: one of another user is refused. The arguments must outlive it.
+std::unique_ptr<exchange_carrier> make_local_push_carrier(const remote_endpoint& remote, const git_url& url, const transport_limits& limits, const cancel_token& cancel);
 
 /// The service at the other end of it.
 std::unique_ptr<upload_pack> make_stream_upload_pack(std::unique_ptr<exchange_carrier> carrier, const transport_limits& limits);

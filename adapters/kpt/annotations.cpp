@@ -80,7 +80,8 @@ std::vector<logic::commit_annotation> annotation_decoder::decode(std::string_vie
     message.remove_prefix(end == std::string_view::npos ? message.size() : end + 1);
     if (!line.starts_with(line_prefix))
       continue;
-    if (auto annotation = impl_->decode(line.substr(line_prefix.size())))
+    auto annotation = out.size() < max_annotations ? impl_->decode(line.substr(line_prefix.size())) : std::nullopt;
+    if (annotation)
       out.push_back(std::move(*annotation));
     else
       ++dropped;

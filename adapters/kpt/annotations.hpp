@@ -8,6 +8,8 @@ namespace veranda::kpt {
 
 /// Longest `kpt:` line that is read.
 inline constexpr std::size_t max_annotation_bytes = 1U << 20U;
+/// Of one commit; the others are dropped.
+inline constexpr std::size_t max_annotations = 1'000;
 
 /// Decodes the `kpt:` lines of commit messages, each a JSON object behind `kpt:`. Neither blocks nor throws but for memory; one thread at a time.
 class annotation_decoder {

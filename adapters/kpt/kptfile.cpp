@@ -15,6 +15,8 @@ namespace {
 
 /// Longest part of a file that is quoted in a problem.
 constexpr std::size_t max_quoted_bytes = 64;
+/// What a value that is kept takes besides its text.
+constexpr std::size_t bytes_beside = 32;
 
 std::string quoted(std::string_view text) {
   std::string out = "`" + logic::printable(text.substr(0, max_quoted_bytes));
@@ -102,6 +104,8 @@ public:
   }
 
 private:
+  static inline const std::string too_much = "labels, annotations, gates, conditions and the upstream lock take more than " + std::to_string(max_kept_bytes) + " bytes";
+
   struct frame {
     value_kind kind = value_kind::anything; ///< `object`, `text_map`, or the list kinds
     const shape* of = nullptr;
@@ -138,6 +142,13 @@ private:
   /// True when a key, not a value, comes next.
   bool expects_key() const { return !frames_.empty() && !frames_.back().in_list && !frames_.back().has_key; }
 
+  /// Counts what is to be kept: an alias is a few bytes, and may stand for many.
+  bool may_keep(keep what, std::size_t bytes) {
+    if (what != keep::nothing)
+      kept_bytes_ += bytes + bytes_beside;
+    return kept_bytes_ <= max_kept_bytes;
+  }
+
   /// Marks the value of the current key as read.
   void value_taken() {
     if (!frames_.empty())
@@ -160,6 +171,8 @@ private:
     f.of = e.of;
     f.what = e.what;
     f.in_list = !mapping;
+    if (mapping && !may_keep(e.what, 0))
+      return fail(too_much);
     if (mapping && e.what == keep::lock)
       facts_.upstream_lock.emplace();
     if (mapping && e.what == keep::condition)
@@ -174,6 +187,8 @@ private:
     frame& f = frames_.back();
     f.has_key = true;
     if (f.kind == value_kind::text_map) {
+      if (!may_keep(f.what, name.size()))
+        return fail(too_much);
       f.key = name;
       return f.keys.insert(f.key).second || fail("the name " + quoted(name) + " is there twice");
     }
@@ -215,6 +230,8 @@ private:
     if (expects_key())
       return on_key(value.text);
     const expectation e = expected();
+    if (!may_keep(e.what, value.text.size()))
+      return fail(too_much);
     if (value.is_null()) {
       if (frames_.empty())
         return fail("is empty");
@@ -310,6 +327,7 @@ private:
   }
 
   kptfile_facts facts_;
+  std::size_t kept_bytes_ = 0;
   std::string problem_;
   std::string api_version_;
   std::string kind_;

@@ -64,10 +64,13 @@ struct settings {
   std::uint64_t max_pack_objects = 10'000'000;
   std::uint64_t max_object_memory = 1ULL << 30U; ///< bytes
   std::uint64_t max_resource_bytes = 8ULL << 20U;
+  std::uint64_t max_sync_bytes = 4ULL << 30U;       ///< of package files that one sync may bring into the cache
+  std::uint64_t max_metadata_bytes = 512ULL << 20U; ///< memory of the revisions that one sync adds or changes
   bool allow_local = true;                  ///< local paths as remotes; with `kubernetes` false unless it was asked for
   bool allow_plaintext_credentials = false; ///< credentials over http://
   bool allow_git_protocol = false;          ///< git://
   bool ssh_accept_unknown_hosts = false;    ///< of Secrets without known_hosts
+  bool allow_create_branch = false;         ///< `spec.git.createBranch` may push a branch that is missing
   std::vector<ip_range> allow_cidr; ///< where remotes may be, although it is refused by default or within what `deny_cidr` names
   std::vector<ip_range> deny_cidr;  ///< where remotes may not be
   std::uint32_t metrics_max_repositories = 1000;

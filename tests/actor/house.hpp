@@ -102,6 +102,7 @@ struct house : actor_fixture {
     deps.repository.machine = machine;
     deps.repository.cache = cache_actor;
     deps.repository.status = status_actor;
+    deps.repository.allow_create_branch = allow_create_branch;
     if (holds)
       deps.repository.finalizers = finalizers;
     deps.remote = remote_settings();
@@ -207,6 +208,7 @@ struct house : actor_fixture {
   worker_pool_actor pool, listers, distant_listers;
   http_actor http_actor_;
   bool holds = true; ///< repositories set finalizers
+  bool allow_create_branch = false;
   finalizer_keeper_actor finalizers; ///< none: as without Kubernetes
   package_rev_keeper_actor package_revs; ///< none: as without --cache cr
   bool knows_hosts = false; ///< hosts are judged, as in the daemon

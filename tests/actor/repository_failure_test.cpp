@@ -47,6 +47,16 @@ BOOST_AUTO_TEST_CASE(a_missing_branch_is_named_and_found_when_it_comes) {
   BOOST_TEST(ready("a"));
 }
 
+BOOST_AUTO_TEST_CASE(a_missing_branch_is_not_made_without_the_setting) {
+  auto o = an_object("a");
+  o.spec.git->branch = "release";
+  o.spec.git->create_branch = true;
+  list({o});
+  BOOST_TEST(status("a").starts_with("Ready=False Error: spec.git.branch: branch \"release\" not found in repository; createBranch has no effect without --allow-create-branch"));
+  advance(1h);
+  BOOST_TEST(git.remotes[url].pushes == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(an_empty_remote_is_never_a_silent_ready) {
   git.remotes[url] = {};
   start();
@@ -144,6 +154,53 @@ BOOST_AUTO_TEST_CASE(an_older_fence_ends_the_actor_and_the_next_one_draws_its_ow
   BOOST_TEST(cached("a").size() == 3U);
   BOOST_TEST(ready("a"));
   BOOST_TEST(telemetry->restarts == 1U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+namespace {
+
+/// As the daemon is with --allow-create-branch.
+struct branch_maker : house {
+  branch_maker() {
+    allow_create_branch = true;
+    git.publish(url, "main", "app", 1);
+    open();
+  }
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(with_branches_made, branch_maker)
+
+BOOST_AUTO_TEST_CASE(a_missing_branch_is_made_once_and_read) {
+  auto o = an_object("a");
+  o.spec.git->branch = "release";
+  o.spec.git->create_branch = true;
+  auto other = an_object("b");
+  other.spec.git->branch = "other";
+  list({o, other});
+  BOOST_TEST(ready("a"));
+  BOOST_TEST(git.remotes[url].pushes == 1U);
+  BOOST_TEST(status("b").starts_with("Ready=False Error: spec.git.branch: branch \"other\" not found"));
+  advance(1h);
+  BOOST_TEST(git.remotes[url].pushes == 1U);
+  git.publish(url, "release", "app", 3);
+  BOOST_TEST(get<msg::sync_done>(repository_of("a"), msg::sync_now{}).ok);
+}
+
+BOOST_AUTO_TEST_CASE(a_branch_that_the_server_does_not_let_be_made) {
+  git.remotes[url].push_fails = failure{ec::auth_rejected, "the branch could not be made", {}, "spec.git.createBranch", {}};
+  auto o = an_object("a");
+  o.spec.git->branch = "release";
+  o.spec.git->create_branch = true;
+  list({o});
+  BOOST_TEST(status("a").starts_with("Ready=False Error: spec.git.createBranch: the branch could not be made"));
+  BOOST_TEST(says("a", "Stalled=True"));
+  const auto pushes = git.remotes[url].pushes;
+  BOOST_TEST(pushes == 1U);
+  advance(9min);
+  BOOST_TEST(git.remotes[url].pushes == pushes);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

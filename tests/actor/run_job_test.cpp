@@ -294,6 +294,21 @@ BOOST_FIXTURE_TEST_CASE(a_higher_limit_takes_in_what_fits_and_a_lower_one_loses_
   BOOST_TEST(sync() == "0\n");
 }
 
+BOOST_FIXTURE_TEST_CASE(more_files_than_one_sync_may_bring_are_refused, synced_bench) {
+  file_map many;
+  for (int n = 0; n < 50; ++n)
+    many["db/f" + std::to_string(n) + ".yaml"] = std::to_string(n) + std::string(1000, 'x');
+  write(many);
+  tools.limits.max_sync_bytes = 20'000;
+  const auto refused = run(job());
+  BOOST_TEST_REQUIRE(!refused.ok());
+  BOOST_TEST((refused.error().code == ec::too_large));
+  BOOST_TEST(refused.error().what.find("the files of its packages take more than the 20000 bytes") == 0U, refused.error().what);
+  BOOST_TEST(refused.error().what.find("--max-sync-bytes") != std::string::npos);
+  tools.limits.max_sync_bytes = 1'000'000;
+  BOOST_TEST(sync() == "0\n");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_revision_that_went_is_not_asked_for_its_files, synced_bench) {
   tools.limits.max_resource_bytes = 500;
   write({{"db/large.yaml", "a: " + std::string(1000, 'x') + "\n"}});

@@ -76,7 +76,7 @@ stored store_all(const fs::path& scratch, const std::string& url, const logic::d
   std::map<oid, std::size_t> files_of;
   store::content_batch batch;
   std::size_t bytes = 0;
-  std::vector<bad_item> bad;
+  logic::bad_items bad;
   stored all;
   const auto flush = [&] {
     must(cache->put_contents(batch));
@@ -121,7 +121,7 @@ std::size_t store_row_by_row(const fs::path& scratch, const logic::discovery_res
   run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; CREATE TABLE resources (revision TEXT, path TEXT, content BLOB, PRIMARY KEY (revision, path))");
   sqlite3_stmt* insert = nullptr;
   sqlite3_prepare_v2(db, "INSERT INTO resources VALUES (?, ?, ?)", -1, &insert, nullptr);
-  std::vector<bad_item> bad;
+  logic::bad_items bad;
   std::size_t rows = 0;
   for (const auto& revision : found.revisions) {
     const auto tree = must(logic::list_package(revision.tree, mirror.objects(), limits, bad));

@@ -48,6 +48,30 @@ class Https(Case):
         self.write("secrets.yaml", self.credentials(), self.ca())
         daemon.wait_condition("r", "Ready")
 
+    def test_a_rotated_secret_is_used_within_seconds_and_nothing_fails(self):
+        self.git.set_users({"first": "pa55-one", "second": "pa55-two"})  # both are good for a while
+        def use(user, password):
+            self.write("secrets.yaml", secret("robot", "kubernetes.io/basic-auth", {"username": user, "password": password}), self.ca())
+
+        use("first", "pa55-one")
+        self.write("r.yaml", manifest("r", self.url, secret="robot"))
+        daemon = self.daemon("--health-check-frequency=1s")
+        daemon.wait_condition("r", "Ready")
+        self.assertFalse([line for line in self.git.requests() if " second " in line])
+        use("second", "pa55-two")
+        wait_for(lambda: [line for line in self.git.requests() if " second " in line], "a request with the new credentials", 20)
+        seen = len(self.git.requests())
+        self.git.set_users({"second": "pa55-two"})
+        self.remote.publish("late", 1)
+        daemon.cli("sync", "r", "--wait")
+        self.assertIn("r.late.v1", daemon.revisions("r"))
+        wait_for(lambda: len(self.git.requests()) > seen + 3, "more listings")
+        requests = self.git.requests()
+        self.assertEqual([line for line in requests if '" 401 ' in line], [])
+        self.assertEqual([line for line in requests[seen:] if " first " in line], [])
+        failed = {name: count for name, count in daemon.metrics().items() if 'result="failure"' in name and ("listings" in name or "syncs" in name)}
+        self.assertEqual(sum(failed.values()), 0, failed)
+
     def test_credentials_stay_off_plain_http(self):
         plain = self.server(users={"robot": "pa55:word"})
         self.write("secrets.yaml", self.credentials())

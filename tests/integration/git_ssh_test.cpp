@@ -254,7 +254,7 @@ BOOST_FIXTURE_TEST_CASE(servers_that_never_end, setup) {
   check_refused(remote, ec::unsupported, "too many capabilities");
   limits.max_listing_bytes = 10'000;
   server.force("ed25519", "printf 'fff0version'; yes");
-  check_refused(remote, ec::too_large, "larger than allowed");
+  check_refused(remote, ec::too_large, "remove refs that are not needed");
   limits.low_speed_time = std::chrono::seconds{3};
   server.force("ed25519", "printf '000eversion 2\\n000cls-refs\\n0000'; exec cat > /dev/null");
   check_refused(remote, ec::timed_out, "sends nothing");

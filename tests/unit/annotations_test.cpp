@@ -43,3 +43,10 @@ BOOST_AUTO_TEST_CASE(bad_lines_are_dropped_and_the_others_count) {
     BOOST_CHECK_MESSAGE(found.size() == 2 && found[0].package == "first" && found[1].package == "last", line.substr(0, 80));
   }
 }
+
+BOOST_AUTO_TEST_CASE(a_commit_has_a_bounded_number) {
+  std::string message;
+  for (int n = 0; n < 50'000; ++n)
+    message += "kpt:{}\n";
+  BOOST_TEST(decode(message, 50'000 - kpt::max_annotations).size() == kpt::max_annotations);
+}

@@ -182,6 +182,34 @@ BOOST_AUTO_TEST_CASE(fetch_requests) {
              packets({"want " + a + " side-band-64k thin-pack ofs-delta no-progress agent=git/2\n", "want " + b + "\n", "", "have " + b + "\n", "done\n"}));
 }
 
+BOOST_AUTO_TEST_CASE(messages_without_end_are_refused) {
+  for (const std::string& filler : {packets({"\2" + std::string(60'000, 'm')}), packets({"\1"}), packets({"\2"})})
+    for (const std::string& start : {packets({"packfile\n"}), packets({"packfile\n", "\1PACK"})}) {
+      fetch_reader reader{protocol_version::v2, [](std::string_view) { return result<void>{}; }};
+      BOOST_REQUIRE(reader.feed(start));
+      std::string piece;
+      while (piece.size() < 1U << 20U) piece += filler;
+      result<void> fed;
+      std::uint64_t taken = 0;
+      while (fed && taken < 4 * max_chatter_bytes) {
+        fed = reader.feed(piece);
+        taken += piece.size();
+      }
+      BOOST_REQUIRE(!fed);
+      BOOST_TEST((fed.error().code == ec::too_large));
+      BOOST_TEST(fed.error().what.find("more than 16777216 bytes of messages") != std::string::npos);
+      BOOST_TEST(taken <= max_chatter_bytes + 2 * piece.size());
+    }
+  fetch_reader reader{protocol_version::v2, [](std::string_view) { return result<void>{}; }};
+  const auto piece = packets({"\1" + std::string(60'000, 'p')});
+  BOOST_REQUIRE(reader.feed(packets({"packfile\n"})));
+  for (std::uint64_t taken = 0; taken < 2 * max_chatter_bytes; taken += piece.size()) BOOST_REQUIRE(reader.feed(piece)); // a pack is none
+  fetch_reader acknowledged{protocol_version::v0, [](std::string_view) { return result<void>{}; }};
+  std::string many;
+  while (many.size() < 2 * max_chatter_bytes) many += packets({"NAK\n"});
+  BOOST_TEST((acknowledged.feed(many).error().code == ec::too_large));
+}
+
 BOOST_AUTO_TEST_CASE(fetch_answers) {
   struct row {
     protocol_version protocol;

@@ -135,6 +135,27 @@ BOOST_AUTO_TEST_CASE(what_is_refused_and_why) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_few_bytes_that_stand_for_many_are_refused) {
+  const std::string start = head + "metadata:\n  name: x\n";
+  const std::string long_text(50'000, 'x');
+  std::string labels = start + "  labels:\n    k: &a " + long_text + "\n";
+  for (int n = 0; n < 20'000; ++n)
+    labels += "    k" + std::to_string(n) + ": *a\n";
+  std::string conditions = start + "info:\n  description: &a " + long_text + "\nstatus:\n  conditions:\n";
+  for (int n = 0; n < 10'000; ++n)
+    conditions += "  - {type: *a, status: \"True\"}\n";
+  std::string gates = start + "info:\n  readinessGates:\n";
+  for (int n = 0; n < 20'000; ++n)
+    gates += "  - {}\n";
+  for (const auto& text : {labels, conditions, gates, start + "  annotations:\n    k: " + std::string(300'000, 'x') + "\n"}) {
+    const auto facts = decode_kptfile(text);
+    BOOST_TEST(facts.problem.find("labels, annotations, gates, conditions and the upstream lock take more than 262144 bytes") != std::string::npos, facts.problem);
+    BOOST_TEST(facts.labels.empty());
+    BOOST_TEST(facts.conditions.empty());
+  }
+  BOOST_TEST(decode_kptfile(start + "  annotations:\n    k: " + std::string(250'000, 'x') + "\n").problem == "");
+}
+
 BOOST_AUTO_TEST_CASE(any_damage_to_an_encoding_is_harmless) {
   kptfile_facts facts;
   facts.upstream_lock = git_lock{"r", "d", "f", "c"};

@@ -78,7 +78,7 @@ BOOST_AUTO_TEST_CASE(data_directory_follows_the_environment) {
 
 BOOST_AUTO_TEST_CASE(every_kind_of_value) {
   const auto s = valid({"--manifests", "m", "--listen=[::1]:0", "--once", "--allow-local=false", "--repo-sync-frequency", "1h30m", "--health-check-frequency=0",
-                        "--time-zone", "Europe/Berlin", "--max-pack-bytes=2Gi", "--max-pack-objects=2000", "--max-object-memory=2Gi", "--max-resource-bytes", "4096", "--log-format=json", "--log-level", "debug",
+                        "--time-zone", "Europe/Berlin", "--max-pack-bytes=2Gi", "--max-pack-objects=2000", "--max-object-memory=2Gi", "--max-resource-bytes", "4096", "--max-sync-bytes=2Mi", "--max-metadata-bytes=3Mi", "--allow-create-branch", "--log-format=json", "--log-level", "debug",
                         "--max-concurrent-syncs", "16"});
   BOOST_TEST(s.manifests == "m");
   BOOST_TEST(s.listen_address == "::1");
@@ -92,6 +92,9 @@ BOOST_AUTO_TEST_CASE(every_kind_of_value) {
   BOOST_TEST(s.max_pack_objects == 2000U);
   BOOST_TEST(s.max_object_memory == 2ULL << 30U);
   BOOST_TEST(s.max_resource_bytes == 4096U);
+  BOOST_TEST(s.max_sync_bytes == 2U << 20U);
+  BOOST_TEST(s.max_metadata_bytes == 3U << 20U);
+  BOOST_TEST(s.allow_create_branch);
   BOOST_TEST((s.log_format == log_format::json));
   BOOST_TEST(s.log_level == "debug");
   BOOST_TEST(s.max_concurrent_syncs == 16U);

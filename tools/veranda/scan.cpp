@@ -168,6 +168,8 @@ void print_remarks(const scan_options& o, const found& f) {
   const auto& d = f.discovery;
   for (const auto& bad : d.bad)
     std::cerr << (bad.excluded ? "skipped: " : "degraded: ") << printable(bad.what) << ": " << printable(bad.reason) << '\n';
+  if (d.bad_count > d.bad.size())
+    std::cerr << "... and " << d.bad_count - d.bad.size() << " more\n";
   if (d.directory_missing)
     std::cerr << "The branch has no directory \"" << printable(o.directory) << "\" (--directory).\n";
   std::set<std::string> packages;

@@ -40,6 +40,30 @@ std::optional<wall_time> instant(std::int64_t seconds) {
   return wall_time{std::chrono::seconds{seconds}};
 }
 
+/// What a revision takes, roughly: itself, its texts, and some bytes for each of them.
+std::uint64_t memory_of(const package_revision& r) {
+  constexpr std::uint64_t beside = 48;
+  std::uint64_t out = sizeof r;
+  const auto add = [&out](std::initializer_list<const std::string*> texts) {
+    for (const std::string* text : texts)
+      out += beside + text->size();
+  };
+  add({&r.key.path, &r.key.package, &r.key.workspace, &r.name, &r.uid, &r.ref, &r.published_by, &r.task_json});
+  add({&r.self_lock.repo, &r.self_lock.directory, &r.self_lock.ref, &r.self_lock.commit});
+  const kptfile_facts& k = r.kptfile;
+  add({&k.problem});
+  if (k.upstream_lock)
+    add({&k.upstream_lock->repo, &k.upstream_lock->directory, &k.upstream_lock->ref, &k.upstream_lock->commit});
+  for (const std::string& gate : k.readiness_gates)
+    add({&gate});
+  for (const package_condition& c : k.conditions)
+    add({&c.type, &c.status, &c.reason, &c.message});
+  for (const auto* map : {&k.labels, &k.annotations})
+    for (const auto& [key, value] : *map)
+      add({&key, &value});
+  return out;
+}
+
 /// What the request says of a row. Repositories of different people share an index, so this is no hash that could be forged.
 std::uint64_t context_of(const discovery_request& request) {
   sha256_hasher hasher;
@@ -53,7 +77,7 @@ std::uint64_t context_of(const discovery_request& request) {
 
 } // namespace
 
-assembly::assembly(const discovery_request& request, session& s, const std::vector<candidate>& candidates, std::vector<bad_item>& bad)
+assembly::assembly(const discovery_request& request, session& s, const std::vector<candidate>& candidates, bad_items& bad)
     : request_(request), index_(s.index), bad_(bad), context_(context_of(request)) {
   names_.reserve(candidates.size());
   std::size_t bytes = 0;
@@ -90,7 +114,7 @@ void assembly::add(const candidate& c) {
   names_.push_back(n);
 }
 
-void assembly::exclude(const candidate& c, std::string reason) { bad_.push_back({where(c), std::move(reason), true}); }
+void assembly::exclude(const candidate& c, std::string reason) { bad_.add(where(c), std::move(reason), true); }
 
 assembly::numbers assembly::drop_repeated_names() {
   std::vector<std::uint64_t> hashes(names_.size());
@@ -122,7 +146,7 @@ assembly::numbers assembly::drop_repeated_names() {
     if (winner == n)
       kept.push_back(n);
     else
-      bad_.push_back({where(*names_[n].from), "has the same object name " + std::string{names_[n].name} + " as " + where(*names_[winner].from) + ", which is kept", true});
+      bad_.add(where(*names_[n].from), "has the same object name " + std::string{names_[n].name} + " as " + where(*names_[winner].from) + ", which is kept", true);
   }
   return kept;
 }
@@ -194,7 +218,7 @@ void assembly::report_problems() {
     const named& n = names_[number];
     const candidate& c = *n.from;
     if (const auto problem = problem_of_facts(index_.texts[index_.facts[c.facts].facts]); !problem.empty())
-      bad_.push_back({where(c) + (c.from_branch ? "/Kptfile" : ":Kptfile"), "the Kptfile cannot be used: " + std::string{problem}, false});
+      bad_.add(where(c) + (c.from_branch ? "/Kptfile" : ":Kptfile"), "the Kptfile cannot be used: " + std::string{problem}, false);
     const std::string problem = name_problem(key_of(n), n.name, c.from_branch);
     if (problem.empty())
       continue;
@@ -203,7 +227,7 @@ void assembly::report_problems() {
       at->second = &n;
   }
   for (const auto& [key, n] : reported)
-    bad_.push_back({where(*n->from), name_problem(key_of(*n), n->name, n->from->from_branch) + "; other programs may refuse it", false});
+    bad_.add(where(*n->from), name_problem(key_of(*n), n->name, n->from->from_branch) + "; other programs may refuse it", false);
 }
 
 void assembly::sort_by_name(numbers& list) const {
@@ -237,12 +261,25 @@ package_revision assembly::build(const named& n) const {
   return r;
 }
 
-std::vector<package_revision> assembly::all() {
+/// A few bytes of a Kptfile are many in memory, and every revision has its own.
+result<void> assembly::keep(const package_revision& r) {
+  kept_bytes_ += memory_of(r);
+  if (kept_bytes_ <= request_.limits.max_metadata_bytes)
+    return {};
+  return failure{ec::too_large,
+                 "the " + std::to_string(kept_.size()) + " package revisions, with what their Kptfiles and annotations say, take more than " +
+                   std::to_string(request_.limits.max_metadata_bytes) + " bytes of memory; remove tags or labels that are not needed, or raise --max-metadata-bytes",
+                 {}, {}, {}};
+}
+
+result<std::vector<package_revision>> assembly::all() {
   sort_by_name(kept_);
   std::vector<package_revision> out;
-  out.reserve(kept_.size());
-  for (const std::uint32_t n : kept_)
+  for (const std::uint32_t n : kept_) {
     out.push_back(build(names_[n]));
+    if (auto kept = keep(out.back()); !kept)
+      return std::move(kept).error();
+  }
   return out;
 }
 
@@ -261,7 +298,7 @@ row_record assembly::row_of(const named& n) const {
   return r;
 }
 
-void assembly::compare(std::vector<cached_entry>&& cached, package_delta& delta) {
+result<void> assembly::compare(std::vector<cached_entry>&& cached, package_delta& delta) {
   const auto hash = [&](std::uint32_t n) { return hash_bytes(cached[n].name); };
   flat_index by_name;
   by_name.rebuild(cached.size(), hash);
@@ -294,6 +331,8 @@ void assembly::compare(std::vector<cached_entry>&& cached, package_delta& delta)
         continue;
     }
     differences.push_back({at == none, std::move(revision)});
+    if (auto kept = keep(differences.back().revision); !kept)
+      return kept;
   }
   std::sort(differences.begin(), differences.end(), [](const difference& a, const difference& b) { return a.revision.name < b.revision.name; });
   for (difference& d : differences)
@@ -307,6 +346,7 @@ void assembly::compare(std::vector<cached_entry>&& cached, package_delta& delta)
   delta.stats.external_only = delta.added.size();
   delta.stats.changed = delta.changed.size();
   delta.stats.cached_only = delta.removed.size();
+  return {};
 }
 
 } // namespace veranda::logic

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/logic/discovery/bad_items.hpp"
 #include "actors/logic/discovery/session.hpp"
 
 namespace veranda::logic {
@@ -25,12 +26,12 @@ struct candidate {
 /// is decided before the first value is built. Views in the candidates, and everything given here, must outlive it.
 class assembly {
 public:
-  assembly(const discovery_request& request, session& s, const std::vector<candidate>& candidates, std::vector<bad_item>& bad);
+  assembly(const discovery_request& request, session& s, const std::vector<candidate>& candidates, bad_items& bad);
 
-  /// All of them, sorted by name.
-  [[nodiscard]] std::vector<package_revision> all();
+  /// All of them, sorted by name; `too_large` when they take more memory than the limits allow.
+  [[nodiscard]] result<std::vector<package_revision>> all();
   /// Fills `delta` but for `bad` and `basis` with what differs from `cached`, and remembers the digest of every row.
-  void compare(std::vector<cached_entry>&& cached, package_delta& delta);
+  [[nodiscard]] result<void> compare(std::vector<cached_entry>&& cached, package_delta& delta);
 
 private:
   struct named {
@@ -54,15 +55,17 @@ private:
   [[nodiscard]] bool same_package(std::uint32_t a, std::uint32_t b) const;
   [[nodiscard]] row_record row_of(const named& n) const;
   [[nodiscard]] package_revision build(const named& n) const;
+  [[nodiscard]] result<void> keep(const package_revision& r);
 
   const discovery_request& request_;
   discovery_index::impl& index_;
-  std::vector<bad_item>& bad_;
+  bad_items& bad_;
   std::uint64_t context_;
   std::string texts_; ///< the names, one after the other
   std::vector<named> names_;
   numbers kept_; ///< into `names_`
   std::uint64_t packages_ = 0;
+  std::uint64_t kept_bytes_ = 0; ///< of what was built and is kept
 };
 
 } // namespace veranda::logic

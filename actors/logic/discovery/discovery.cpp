@@ -15,7 +15,7 @@ namespace veranda::logic {
 
 namespace {
 
-failure texts_full() { return {ec::too_large, "the refs hold more names than the discovery index can hold", {}, {}, {}}; }
+failure texts_full() { return {ec::too_large, "the refs hold more names than are remembered of a remote; remove refs that are not needed", {}, {}, {}}; }
 
 constexpr std::array package_kinds{ref_kind::tag, ref_kind::draft, ref_kind::proposed};
 
@@ -30,8 +30,12 @@ public:
   result<discovery_result> run() {
     if (auto done = find(); !done)
       return std::move(done).error();
-    out_.revisions = assembly{request_, s_, found_, out_.bad}.all();
-    sort_bad();
+    auto revisions = assembly{request_, s_, found_, bad_}.all();
+    if (!revisions)
+      return std::move(revisions).error();
+    out_.revisions = *std::move(revisions);
+    out_.bad_count = bad_.count();
+    out_.bad = bad_.take();
     return std::move(out_);
   }
 
@@ -39,10 +43,10 @@ public:
     if (auto done = find(); !done)
       return std::move(done).error();
     discovery_changes changes{{}, out_.branch_commit, out_.directory_missing};
-    assembly{request_, s_, found_, out_.bad}.compare(std::move(cached), changes.delta);
-    sort_bad();
-    changes.delta.stats.bad = out_.bad.size();
-    changes.delta.bad = std::move(out_.bad);
+    if (auto compared = assembly{request_, s_, found_, bad_}.compare(std::move(cached), changes.delta); !compared)
+      return std::move(compared).error();
+    changes.delta.stats.bad = bad_.count();
+    changes.delta.bad = bad_.take();
     changes.delta.basis = std::move(basis);
     changes.delta.basis.commit = out_.branch_commit.is_zero() ? std::string{} : out_.branch_commit.hex();
     return changes;
@@ -62,11 +66,6 @@ private:
     report_unreadable_commits();
     mark_deletion_proposed();
     return {};
-  }
-
-  void sort_bad() {
-    std::sort(out_.bad.begin(), out_.bad.end());
-    out_.bad.erase(std::unique(out_.bad.begin(), out_.bad.end()), out_.bad.end());
   }
 
   /// Calls `f(ref, parsed)` for every ref of the kind that may concern this directory; `f` answers a `result<void>`.
@@ -95,7 +94,7 @@ private:
     });
   }
 
-  void report(std::string_view ref, std::string reason) { out_.bad.push_back({printable(ref), std::move(reason), true}); }
+  void report(std::string_view ref, std::string reason) { bad_.add(printable(ref), std::move(reason), true); }
 
   // -- the registered branch
 
@@ -150,7 +149,7 @@ private:
   }
 
   result<void> walk_branch(const ref_entry& ref, std::uint32_t tip, const oid& start) {
-    auto packages = trees_.walk(start, printable(ref.name), request_.directory, out_.bad);
+    auto packages = trees_.walk(start, printable(ref.name), request_.directory, bad_);
     if (!packages)
       return std::move(packages).error();
     branch_history newest{s_, history_, tip};
@@ -178,6 +177,8 @@ private:
         return texts_full();
       c.publication = newest.newest_of(c.subject);
       c.task = history_.task_of(tip, c.subject, workspace);
+      if (auto on = s_.go_on(); !on)
+        return on;
     }
     return {};
   }
@@ -254,6 +255,8 @@ private:
       auto learnt = learn_package(ref.record, ref.parsed);
       if (!learnt)
         return std::move(learnt).error();
+      if (auto on = s_.go_on(); !on)
+        return on;
       s_.index.add(*learnt);
     }
     return {};
@@ -339,7 +342,7 @@ private:
   void report_unreadable_commits() {
     for (const std::uint32_t commit : history_.unreadable(heads_)) {
       const commit_record& r = s_.index.commits[commit];
-      out_.bad.push_back({"commit " + r.id.hex(), std::string{s_.index.texts[r.problem]} + "; the history before it is unknown", false});
+      bad_.add("commit " + r.id.hex(), std::string{s_.index.texts[r.problem]} + "; the history before it is unknown", false);
     }
   }
 
@@ -358,6 +361,7 @@ private:
   history history_;
   tree_store trees_;
   discovery_result out_;
+  bad_items bad_;
   std::vector<candidate> found_;
   std::vector<text_id> workspaces_;
   std::vector<std::size_t> workspace_of_;

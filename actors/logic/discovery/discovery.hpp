@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/logic/discovery/bad_items.hpp"
 #include "actors/logic/discovery/object_reader.hpp"
 #include "actors/logic/package_delta.hpp"
 #include "messages/model/sync.hpp"
@@ -7,17 +8,20 @@
 namespace veranda::logic {
 
 /// Raised whenever a rule of discovery changes: it is part of the sync basis, so that every repository is compared anew.
-inline constexpr std::uint32_t discovery_rules_version = 1;
+inline constexpr std::uint32_t discovery_rules_version = 2;
 
 /// Bounds on hostile content. Exceeding one isolates the item and names it.
 struct discovery_limits {
   std::uint64_t max_object_bytes = 16U << 20U;      ///< commits, trees, tags, Kptfiles
   std::uint64_t max_resource_bytes = 8U << 20U;     ///< one file of a package; larger ones are listed, not kept
+  std::uint64_t max_sync_bytes = 4ULL << 30U;       ///< of package files that one sync brings into the store; more fails it with `too_large`
   std::uint32_t max_files_per_package = 10'000;
   std::uint32_t max_tree_depth = 64;
   std::uint32_t max_packages_on_branch = 100'000;
   std::uint32_t max_tree_entries = 1'000'000;
   std::uint32_t max_tag_depth = 1;                  ///< annotated tags are peeled one level (4.4)
+  std::uint64_t max_history_bytes = 256U << 20U;    ///< annotations and parents of the commits that one run reads for the first time; more is `too_large`
+  std::uint64_t max_metadata_bytes = 512U << 20U;   ///< memory of the revisions that one run builds; more is `too_large`
 };
 
 /// Which part of a remote one Repository sees.
@@ -32,7 +36,8 @@ struct discovery_request {
 
 struct discovery_result {
   std::vector<package_revision> revisions; ///< sorted by name, names unique
-  std::vector<bad_item> bad;               ///< sorted
+  std::vector<bad_item> bad;               ///< the first of them, sorted
+  std::uint64_t bad_count = 0;             ///< of all
   oid branch_commit;                       ///< zero: the branch does not exist
   bool directory_missing = false;          ///< the branch exists but has no such directory
 };
@@ -87,6 +92,6 @@ private:
 
 /// Lists the files of one package tree (4.8 Resources): blobs below it, symlinks as files holding their target, submodules skipped.
 /// What is left out or not kept goes to `bad`, named by its path within the package.
-[[nodiscard]] result<package_tree> list_package(const oid& tree, object_reader& reader, const discovery_limits& limits, std::vector<bad_item>& bad);
+[[nodiscard]] result<package_tree> list_package(const oid& tree, object_reader& reader, const discovery_limits& limits, bad_items& bad);
 
 } // namespace veranda::logic

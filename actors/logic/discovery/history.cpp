@@ -11,6 +11,7 @@ namespace {
 
 /// A longer address is cut: it is shown to people only.
 constexpr std::size_t max_author_bytes = 1024;
+constexpr std::size_t max_parents = 1000;
 
 task_kind kind_of_task(const commit_annotation& a) {
   if (a.task_type == "init" || a.task_type == "clone")
@@ -22,7 +23,7 @@ task_kind kind_of_task(const commit_annotation& a) {
 
 bool has_task(const annotation_record& a) { return a.kind == task_kind::first || a.kind == task_kind::later; }
 
-failure texts_full() { return {ec::too_large, "the history's annotations are larger than the discovery index can hold", {}, {}, {}}; }
+failure texts_full() { return {ec::too_large, "the history's annotations are larger than what is remembered of a remote; use a shorter history", {}, {}, {}}; }
 
 } // namespace
 
@@ -36,6 +37,13 @@ struct history::staged {
   std::string author;
   std::string problem;
   std::vector<commit_annotation> annotations;
+
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    std::size_t out = parents.size() * sizeof(oid);
+    for (const commit_annotation& a : annotations)
+      out += sizeof a + a.package.size() + a.workspace.size() + a.revision.size() + a.task_type.size() + a.task_json.size();
+    return out;
+  }
 };
 
 history::staged history::stage(const oid& id, std::string_view text) {
@@ -44,6 +52,10 @@ history::staged history::stage(const oid& id, std::string_view text) {
   const auto parsed = parse_commit(text);
   if (!parsed) {
     out.problem = "is not a well-formed commit";
+    return out;
+  }
+  if (parsed->parents.size() > max_parents) {
+    out.problem = "has more than " + std::to_string(max_parents) + " parents";
     return out;
   }
   out.tree = parsed->tree;
@@ -63,7 +75,11 @@ result<void> history::learn(const oid& start, git_object&& object) {
   std::unordered_map<oid, std::uint32_t> numbers;
   fresh.push_back(stage(start, object.data));
   numbers.emplace(start, 0);
+  std::size_t bytes = 0;
   for (std::size_t next = 0; next < fresh.size(); ++next) {
+    bytes += fresh[next].bytes();
+    if (bytes > s_.limits.max_history_bytes) // they are together in memory before the first is remembered
+      return failure{ec::too_large, "the history holds more than " + std::to_string(s_.limits.max_history_bytes) + " bytes of annotations; use a shorter history", {}, {}, {}};
     for (std::size_t p = 0; p < fresh[next].parents.size(); ++p) {
       const oid id = fresh[next].parents[p];
       if (s_.index.find_commit(id) != none || !numbers.emplace(id, static_cast<std::uint32_t>(fresh.size())).second)
@@ -243,7 +259,7 @@ bool history::is_ancestor(std::uint32_t ancestor, std::uint32_t commit) {
   const std::uint32_t generation = index.commits[ancestor].generation;
   std::vector<std::uint32_t> todo{commit};
   begin_marks();
-  while (!todo.empty()) {
+  while (!todo.empty() && !s_.stopped()) {
     const std::uint32_t low = climb(todo.back(), generation);
     todo.pop_back();
     if (low == ancestor)
@@ -263,7 +279,7 @@ bool history::is_ancestor(std::uint32_t ancestor, std::uint32_t commit) {
 std::uint32_t history::task_of(std::uint32_t commit, text_id package, text_id workspace) {
   auto& index = s_.index;
   std::vector<std::uint32_t> candidates;
-  for (std::uint32_t a = index.newest_annotation_of(package); a != none; a = index.annotations[a].previous) {
+  for (std::uint32_t a = index.newest_annotation_of(package); a != none && !s_.stopped(); a = index.annotations[a].previous) {
     const annotation_record& r = index.annotations[a];
     if (has_task(r) && (r.workspace == workspace || (r.workspace == 0 && r.revision == workspace)))
       candidates.push_back(a);
@@ -276,11 +292,11 @@ std::uint32_t history::task_of(std::uint32_t commit, text_id package, text_id wo
   std::uint32_t chosen = none;
   bool ambiguous = false;
   std::vector<std::uint32_t> reached;
-  for (std::size_t first = 0, last = 0; first < candidates.size(); first = last) {
+  for (std::size_t first = 0, last = 0; first < candidates.size() && !s_.stopped(); first = last) {
     reached.clear();
     std::size_t commits = 0;
     bool stops = false;
-    for (; last < candidates.size() && (!monotone || time(candidates[last]) == time(candidates[first])); ++last) {
+    for (; last < candidates.size() && !s_.stopped() && (!monotone || time(candidates[last]) == time(candidates[first])); ++last) {
       const annotation_record& r = index.annotations[candidates[last]];
       const bool same = !reached.empty() && index.annotations[reached.back()].commit == r.commit;
       if (!same && !is_ancestor(r.commit, commit))
@@ -375,7 +391,7 @@ std::uint32_t branch_history::newest_of(text_id package) {
   const auto& index = s_.index;
   const bool monotone = index.commits[tip_].monotone != 0;
   std::uint32_t best = none;
-  for (std::uint32_t a = index.newest_annotation_of(package); a != none; a = index.annotations[a].previous) {
+  for (std::uint32_t a = index.newest_annotation_of(package); a != none && !s_.stopped(); a = index.annotations[a].previous) {
     const std::uint32_t commit = index.annotations[a].commit;
     if (commit >= reached_.size() || !reached_[commit] || commit == best)
       continue;

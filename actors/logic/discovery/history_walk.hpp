@@ -23,7 +23,7 @@ void history::walk(std::uint32_t start, Visit visit) {
       queue.push({index.commits[commit].committed, found++, commit});
   };
   push(start);
-  while (!queue.empty()) {
+  while (!queue.empty() && !s_.stopped()) {
     const std::uint32_t commit = queue.top().commit;
     queue.pop();
     if (!visit(commit))

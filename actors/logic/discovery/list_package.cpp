@@ -9,10 +9,13 @@ namespace veranda::logic {
 
 namespace {
 
+/// Of all entries of a package together: a small tree that holds itself many times over has long paths.
+constexpr std::size_t max_path_bytes = 64U << 20U;
+
 /// Lists one package. Nothing here may end the whole but a missing object or a damaged store.
 class lister {
 public:
-  lister(object_reader& reader, const discovery_limits& limits, std::vector<bad_item>& bad) : reader_(reader), limits_(limits), bad_(bad) {}
+  lister(object_reader& reader, const discovery_limits& limits, bad_items& bad) : reader_(reader), limits_(limits), bad_(bad) {}
 
   result<package_tree> run(const oid& root) {
     out_.tree = root;
@@ -35,7 +38,7 @@ private:
     std::uint32_t depth;
   };
 
-  void report(std::string_view path, std::string reason) { bad_.push_back({printable(path), std::move(reason), false}); }
+  void report(std::string_view path, std::string reason) { bad_.add(printable(path), std::move(reason), false); }
 
   result<void> list(const place& at) {
     if (at.depth > limits_.max_tree_depth) {
@@ -66,9 +69,15 @@ private:
     std::string path = at.path;
     if (!path.empty())
       path += '/';
-    path += entry.name;
+    path += entry.name.substr(0, max_name_bytes + 1);
     if (++entries_ > limits_.max_tree_entries) {
       report(path, "the package holds more than " + std::to_string(limits_.max_tree_entries) + " entries; the rest was left out");
+      full_ = true;
+      return {};
+    }
+    path_bytes_ += path.size();
+    if (path_bytes_ > max_path_bytes) {
+      report(path, "the paths of the package take more than " + std::to_string(max_path_bytes) + " bytes; the rest was left out");
       full_ = true;
       return {};
     }
@@ -133,16 +142,17 @@ private:
 
   object_reader& reader_;
   const discovery_limits& limits_;
-  std::vector<bad_item>& bad_;
+  bad_items& bad_;
   package_tree out_;
   std::vector<place> todo_;
   std::uint64_t entries_ = 0;
+  std::size_t path_bytes_ = 0;
   bool full_ = false;
 };
 
 } // namespace
 
-result<package_tree> list_package(const oid& tree, object_reader& reader, const discovery_limits& limits, std::vector<bad_item>& bad) {
+result<package_tree> list_package(const oid& tree, object_reader& reader, const discovery_limits& limits, bad_items& bad) {
   return lister{reader, limits, bad}.run(tree);
 }
 

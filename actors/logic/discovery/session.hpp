@@ -11,11 +11,24 @@ struct session {
   discovery_index::impl& index;
   const discovery_limits& limits;
   const cancel_token& cancel;
+  bool stopped_ = false;
+  std::uint32_t asked_ = 0;
+
+  /// True once the run must end: for loops that read no objects, and that a remote can make very long. It looks at the clock now and then. What they
+  /// answer then is worth nothing; `go_on` says so to whoever would keep it.
+  [[nodiscard]] bool stopped() noexcept {
+    if (!stopped_ && (++asked_ & 255U) == 0)
+      stopped_ = cancel.expired();
+    return stopped_;
+  }
+  [[nodiscard]] result<void> go_on() const {
+    return stopped_ || cancel.expired() ? result<void>{failure{cancel.reason(), "the discovery was stopped", {}, {}, {}}} : result<void>{};
+  }
 
   /// Reads an object and counts it. A failure that is about this object alone (`too_large`) is told apart by `is_isolated`.
   [[nodiscard]] result<git_object> read(const oid& id) {
-    if (cancel.expired())
-      return failure{cancel.reason(), "the discovery was stopped", {}, {}, {}};
+    if (auto on = go_on(); !on)
+      return std::move(on).error();
     ++index.objects_read;
     return reader.read(id, limits.max_object_bytes);
   }

@@ -15,7 +15,7 @@ using text_id = std::uint32_t;
 class text_pool {
 public:
   /// More than this is not held: `intern` answers `none`.
-  static constexpr std::size_t max_bytes = 0xf0000000U;
+  static constexpr std::size_t max_bytes = 256U << 20U;
 
   struct span {
     std::uint32_t offset = 0;

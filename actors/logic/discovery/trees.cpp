@@ -2,6 +2,7 @@
 
 #include "actors/logic/discovery/facts.hpp"
 #include "actors/logic/discovery/git_objects.hpp"
+#include "actors/logic/discovery/rules.hpp"
 #include "actors/logic/discovery/text.hpp"
 
 namespace veranda::logic {
@@ -10,8 +11,10 @@ namespace {
 
 constexpr std::string_view kptfile_name = "Kptfile";
 constexpr std::size_t max_cached_bytes = 4U << 20U;
+/// Of the directories of one branch together: a small tree that holds itself many times over has long paths.
+constexpr std::size_t max_path_bytes = 64U << 20U;
 
-failure texts_full() { return {ec::too_large, "the trees hold more names than the discovery index can hold", {}, {}, {}}; }
+failure texts_full() { return {ec::too_large, "the branches and tags hold more names of directories than are remembered of a remote; remove what is not needed", {}, {}, {}}; }
 
 bool makes_package(entry_kind kind) {
   return kind == entry_kind::file || kind == entry_kind::executable || kind == entry_kind::symlink;
@@ -103,12 +106,17 @@ result<std::uint32_t> tree_store::load(const oid& tree) {
   r.kind = tree_kind::directory;
   std::vector<child_record> children;
   std::optional<tree_entry> kptfile;
+  bool long_name = false;
   tree_cursor cursor{*bytes->data};
   for (tree_entry entry; cursor.next(entry); ++r.entries) {
     if (entry.name == kptfile_name && !kptfile)
       kptfile = entry;
     if (entry.kind != entry_kind::tree)
       continue;
+    if (entry.name.size() > max_name_bytes) {
+      long_name = true;
+      continue;
+    }
     children.push_back({entry.id, index.texts.intern(entry.name)});
     if (children.back().name == none)
       return texts_full();
@@ -121,8 +129,9 @@ result<std::uint32_t> tree_store::load(const oid& tree) {
       return std::move(facts).error();
     r.kind = tree_kind::package;
     r.facts = *facts;
-  } else if (kptfile) {
-    r.problem = index.texts.intern("has a `Kptfile` that is no file, so it is no package");
+  } else if (kptfile || long_name) {
+    r.problem = index.texts.intern(kptfile ? "has a `Kptfile` that is no file, so it is no package"
+                                           : "holds a directory with a name of more than " + std::to_string(max_name_bytes) + " bytes, which was left out");
     if (r.problem == none)
       return texts_full();
   }
@@ -154,7 +163,7 @@ result<std::uint32_t> tree_store::load_facts(const oid& blob) {
   return index.add(r);
 }
 
-result<std::vector<branch_package>> tree_store::walk(const oid& root, std::string_view where, std::string_view directory, std::vector<bad_item>& bad) {
+result<std::vector<branch_package>> tree_store::walk(const oid& root, std::string_view where, std::string_view directory, bad_items& bad) {
   struct place {
     oid tree;
     std::string path;
@@ -164,8 +173,9 @@ result<std::vector<branch_package>> tree_store::walk(const oid& root, std::strin
   std::vector<branch_package> out;
   std::vector<place> todo{{root, {}, 0}};
   std::uint64_t entries = 0;
+  std::size_t path_bytes = 0;
   const auto report = [&](std::string_view path, std::string reason) {
-    bad.push_back({std::string{where} + ':' + printable(below(directory, path)), std::move(reason), true});
+    bad.add(std::string{where} + ':' + printable(below(directory, path)), std::move(reason), true);
   };
   while (!todo.empty()) {
     const place at = std::move(todo.back());
@@ -192,12 +202,22 @@ result<std::vector<branch_package>> tree_store::walk(const oid& root, std::strin
       report(at.path, std::string{index.texts[r.problem]});
     entries += r.entries;
     if (entries > s_.limits.max_tree_entries) {
-      report(at.path, "the branch holds more than " + std::to_string(s_.limits.max_tree_entries) + " entries; the rest was left out");
+      report({}, "the branch holds more than " + std::to_string(s_.limits.max_tree_entries) + " entries; the rest was left out");
       break;
     }
     for (std::uint32_t c = r.child_count; c-- > 0;) { // so that they are taken in stored order
       const child_record& child = index.children[r.first_child + c];
-      todo.push_back({child.id, below(at.path, index.texts[child.name]), at.depth + 1});
+      auto path = below(at.path, index.texts[child.name]);
+      if (path.size() > max_name_bytes) {
+        report(at.path, "holds a directory whose path is longer than " + std::to_string(max_name_bytes) + " bytes, which was left out");
+        continue;
+      }
+      path_bytes += path.size();
+      if (path_bytes > max_path_bytes) {
+        report({}, "the paths of the branch's directories take more than " + std::to_string(max_path_bytes) + " bytes; the rest was left out");
+        return out;
+      }
+      todo.push_back({child.id, std::move(path), at.depth + 1});
     }
   }
   return out;

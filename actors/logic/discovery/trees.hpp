@@ -32,7 +32,7 @@ public:
 
   /// All packages at or below `root` (4.4): descent stops at a package, except at `root` itself, which as a package would have no name.
   /// What cannot be looked at goes to `bad`, named `<where>:<path>`.
-  [[nodiscard]] result<std::vector<branch_package>> walk(const oid& root, std::string_view where, std::string_view directory, std::vector<bad_item>& bad);
+  [[nodiscard]] result<std::vector<branch_package>> walk(const oid& root, std::string_view where, std::string_view directory, bad_items& bad);
 
 private:
   /// Bytes of a tree object, or why they cannot be had.

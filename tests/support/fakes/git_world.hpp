@@ -14,8 +14,10 @@ struct git_world {
     memory_objects objects;
     std::optional<failure> listing_fails;
     std::optional<failure> fetch_fails;
+    std::optional<failure> push_fails;
     unsigned listings = 0;
     unsigned fetches = 0;
+    unsigned pushes = 0;
     std::vector<git::ref_prefixes> asked; ///< by each listing
     std::int64_t commits = 0;
   };
@@ -124,6 +126,15 @@ public:
     data.objects = from.objects;
     data.refs = std::make_shared<const ref_table>(target);
     return git::fetch_report{true, 1000, 10};
+  }
+  /// As the real one: against a branch that is not there.
+  result<void> create_branch(const remote_endpoint& remote, const git::new_branch& branch, const cancel_token&) override {
+    auto& at = world_.remotes.at(remote.url);
+    ++at.pushes;
+    if (at.push_fails)
+      return *at.push_fails;
+    world_.commit(remote.url, branch.name, {{"README.md", "new\n"}});
+    return {};
   }
 
 private:
