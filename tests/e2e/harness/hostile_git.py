@@ -27,24 +27,29 @@ def on_band(band, data):
 
 
 class Contents:
-    """A pack in the making, from which a whole remote hangs."""
+    """A pack in the making, from which a whole remote hangs. No object is in it twice."""
 
     def __init__(self):
-        self.pack = Pack()
+        self.pack, self.known = Pack(), {}
+
+    def add(self, *what):
+        if what not in self.known:
+            self.known[what] = self.pack.add(*what)
+        return self.known[what]
 
     def blob(self, text, zeros=0):
-        return self.pack.add(BLOB, text if isinstance(text, bytes) else text.encode(), zeros)
+        return self.add(BLOB, text if isinstance(text, bytes) else text.encode(), zeros)
 
     def tree(self, *entries, zeros=0):
         """Each entry: mode, name, id."""
-        return self.pack.add(TREE, b"".join(entry(mode.encode(), name if isinstance(name, bytes) else name.encode(), target) for mode, name, target in entries), zeros)
+        return self.add(TREE, b"".join(entry(mode.encode(), name if isinstance(name, bytes) else name.encode(), target) for mode, name, target in entries), zeros)
 
     def package(self, extra="", *entries):
         """A directory with a Kptfile."""
         return self.tree(("100644", "Kptfile", self.blob("apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: p\n" + extra)), *entries)
 
     def commit(self, tree):
-        return self.pack.add(COMMIT, commit(tree)).hex()
+        return self.add(COMMIT, commit(tree), 0).hex()
 
     def bytes(self):
         import hashlib
