@@ -97,7 +97,7 @@ void event_sender::ended(entry one, const result<kube::api_answer>& answer, cons
     queue_.push_front(std::move(one));
     return;
   }
-  const auto why = answer ? kube::explain(*answer, request) : answer.error();
+  const auto why = answer ? kube::with_right(kube::explain(*answer, request), answer->status, request.method, kube::events().name(), one.record.what.key.ns) : answer.error();
   if (why.code == ec::cancelled || (why.code == ec::not_found && answer)) // the end, or a namespace that went
     return;
   if (const auto text = describe(why); text != said_) {

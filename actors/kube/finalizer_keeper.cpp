@@ -85,13 +85,14 @@ void finish_gone(self_ptr self, change& c) {
 
 /// Starts a call; `then` hears the object that was answered, or why there is none. Nobody hears anything when the actor has ended.
 template <class Then>
-void ask(self_ptr self, const kube::api_request& request, Then then) {
-  self->state.deps.client->start(request, [self, request, alive = std::weak_ptr{self->state.alive}, then = std::move(then)](result<kube::api_answer> answer) mutable {
+void ask(self_ptr self, const kube::api_request& request, const std::string& ns, Then then) {
+  self->state.deps.client->start(request, [self, request, ns, alive = std::weak_ptr{self->state.alive}, then = std::move(then)](result<kube::api_answer> answer) mutable {
     if (alive.expired())
       return;
     auto& st = self->state;
+    const int status = answer ? answer->status : 0;
     auto body = answer ? kube::body_of(std::move(*answer), request) : result<std::string>{answer.error()};
-    auto object = body ? st.decoder->object(std::move(*body)) : outcome{body.error()};
+    auto object = body ? st.decoder->object(std::move(*body)) : outcome{kube::with_right(body.error(), status, request.method, st.deps.type.name(), ns)};
     if (object && object->key.name.empty())
       object = failure{ec::unavailable, "the API server answered with something else than the object", request.object, {}, {}};
     if (object && st.deps.known)
@@ -114,7 +115,7 @@ void patch(self_ptr self, change c, const object_meta& there) {
     finalizers.push_back(st.deps.finalizer);
   ++c.tries;
   const auto request = kube::finalizers_patch_request(st.deps.type, c.key, {c.uid, there.resource_version}, finalizers);
-  ask(self, request, [self, c = std::move(c)](outcome object) mutable {
+  ask(self, request, c.key.ns, [self, c](outcome object) mutable {
     if (object)
       finish(self, c, true);
     else if (object.error().code == ec::not_found)
@@ -130,7 +131,7 @@ void patch(self_ptr self, change c, const object_meta& there) {
 
 void read(self_ptr self, change c) {
   const auto request = kube::get_request(self->state.deps.type, c.key);
-  ask(self, request, [self, c = std::move(c)](outcome object) mutable {
+  ask(self, request, c.key.ns, [self, c](outcome object) mutable {
     if (!object) {
       if (object.error().code == ec::not_found)
         finish_gone(self, c);

@@ -59,6 +59,19 @@ std::string explain(const failure& why) {
   return text;
 }
 
+/// The first reason why the objects are not in step, for those who ask.
+void tell(package_rev_keeper_state& st) {
+  if (!st.said || !st.deps.problem)
+    return;
+  if (st.machine->count().failing == 0)
+    st.refused.reset();
+  auto text = *st.said;
+  if (text.empty() && st.refused)
+    text = "some of them cannot be written: " + describe(*st.refused);
+  if (std::exchange(st.told, text) != text)
+    st.deps.problem(text);
+}
+
 void report(package_rev_keeper_state& st) {
   std::string text;
   for (const auto& f : st.followers)
@@ -71,12 +84,11 @@ void report(package_rev_keeper_state& st) {
     return;
   const bool first = !st.said;
   st.said = text;
+  tell(st);
   if (text.empty() && !first)
     log::info(kind, "PackageRev objects are followed again");
   else if (!text.empty())
     log::warn(kind, "PackageRev objects cannot be followed; trying again", {{"err", text}});
-  if (st.deps.problem)
-    st.deps.problem(text);
 }
 
 void follow(self_ptr self) {
@@ -117,6 +129,8 @@ void count(package_rev_keeper_state& st, const package_rev_order& order, const f
 
 void fail(self_ptr self, const package_rev_order& order, const failure& why) {
   auto& st = self->state;
+  if (const auto kind_of = class_of(why.code); kind_of != error_class::race && kind_of != error_class::stop)
+    st.refused = why;
   if (st.machine->failed(order.key, why, self->clock().now(), draw(st)))
     say_failed(st, order, why);
 }
@@ -141,7 +155,7 @@ void take_answer(self_ptr self, const package_rev_order& order, const kube::api_
     return st.machine->answered(order.key, kube::view_of(*object), now);
   if (body && order.call == package_rev_call::remove && object.error().code == ec::unsupported) // a Status: it is gone
     return st.machine->ended(order.key, now);
-  fail(self, order, object.error());
+  fail(self, order, kube::with_right(object.error(), status, request.method, kube::package_revs().name(), order.key.ns));
 }
 
 /// The request that carries out an order. `cancelled` when what it follows from holds no more.
@@ -256,6 +270,7 @@ void show(self_ptr self) {
   if (st.shown == counts)
     return;
   st.shown = counts;
+  tell(st);
   if (st.deps.telemetry)
     st.deps.telemetry->package_revs(counts);
   st.cell->set_state(state_of(st, counts));

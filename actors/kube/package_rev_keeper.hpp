@@ -24,7 +24,7 @@ struct package_rev_keeper_deps {
   std::chrono::milliseconds rest{0};    ///< between slices; for tests, whose clients do not wait
   std::chrono::milliseconds expulsion_patience{10'000}; ///< before whoever waits for the end of a repository's objects hears what keeps them
   std::function<bool()> may_begin = {}; ///< nothing is read or written before it says so once, as by one who stands by; empty: at once
-  /// Told on the actor's thread why objects cannot be followed, in one line, and when they are (empty).
+  /// Told on the actor's thread why objects cannot be followed or written, in one line, and when they are (empty).
   std::function<void(const std::string& problem)> problem = {};
 };
 
@@ -54,6 +54,8 @@ struct package_rev_keeper_state {
   std::uint64_t written = 0;
   std::uint64_t reads = 0;
   std::optional<std::string> said; ///< why objects cannot be followed; empty when they are
+  std::optional<std::string> told; ///< to whoever asks whether all is well
+  std::optional<failure> refused;  ///< the last write that was; nothing when none is failing
   std::shared_ptr<bool> alive = std::make_shared<bool>(true); ///< for callbacks, which may come with the client's end
   ~package_rev_keeper_state();
 };

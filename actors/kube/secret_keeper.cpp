@@ -76,7 +76,7 @@ void arm_recheck(self_ptr self) {
 // -- reading
 
 void tell_change(self_ptr self, const object_key& key) {
-  log::info(kube_secrets_state::name, "a Secret has changed; those who use it sync", {{"secret", to_string(key)}});
+  log::info(kube_secrets_state::name, "a Secret has changed, or what can be read of it; those who use it sync", {{"secret", to_string(key)}});
   if (self->state.follower)
     self->send(self->state.follower, msg::secret_changed{key});
 }

@@ -52,6 +52,12 @@ std::string camel_case(std::string_view lower_snake) {
   return out;
 }
 
+/// Credentials are what the remote saw of the Secret, or what is wrong with the Secret itself, which then is the object of the failure.
+std::string advice_about(const failure& f, const std::string& secret) {
+  if (f.code != ec::auth_rejected || !f.object.empty()) return std::string{advice(f.code)};
+  return secret.empty() ? "the object names no Secret, and private remotes need one (spec.git.secretRef)" : "check Secret " + secret + " and what its user may read";
+}
+
 } // namespace
 
 condition in_progress_condition() {
@@ -65,11 +71,12 @@ condition ready_condition(std::optional<wall_time> next, const std::vector<std::
   return make(condition_types::ready, "True", "Ready", std::move(text));
 }
 
-condition error_condition(const failure& f) {
+condition error_condition(const failure& f, const std::string& secret) {
   const bool silent = f.what.empty() && f.object.empty() && f.field.empty();
   auto text = silent ? std::string{"unknown error"} : without_full_stop(describe(f));
   text += " (" + std::string{to_string(f.code)} + ")";
-  if (const auto what_to_do = advice(f.code); !what_to_do.empty()) text += ": " + std::string{what_to_do};
+  const bool advised = f.what.find("; ") != std::string::npos;
+  if (const auto what_to_do = advised ? std::string{} : advice_about(f, secret); !what_to_do.empty()) text += ": " + what_to_do;
   return make(condition_types::ready, "False", f.code == ec::host_unavailable ? "HostUnavailable" : "Error", std::move(text));
 }
 
@@ -145,7 +152,7 @@ std::string_view advice(ec code) noexcept {
     case ec::overloaded: return "the sync waits for its turn";
     case ec::host_unavailable: return "the sync follows once the host answers; veranda sync tries it at once";
     case ec::dependency_missing: return "create what is missing; the sync then starts by itself";
-    case ec::auth_rejected: return "check the Secret named by secretRef and what its user may read";
+    case ec::auth_rejected: return "check its type and keys";
     case ec::not_found: return "check URL, branch and directory, and that the user may see them";
     case ec::invalid_spec: return "correct the object";
     case ec::too_large: return "make it smaller or raise the limit";

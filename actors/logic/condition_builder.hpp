@@ -24,8 +24,9 @@ inline constexpr std::string_view repository_conflict = "RepositoryConflict";
 [[nodiscard]] condition in_progress_condition();
 /// `ready`: names the next sync time when one is known; `notes` are what else must be said, each a clause.
 [[nodiscard]] condition ready_condition(std::optional<wall_time> next, const std::vector<std::string>& notes);
-/// `error` (reason `HostUnavailable` when the host was not asked for it): text, class and what to do; the same for the same failure, whatever the time, so that a retry rewrites nothing.
-[[nodiscard]] condition error_condition(const failure& f);
+/// `error` (reason `HostUnavailable` when the host was not asked for it): text, class and what to do, unless the text itself says that (behind a semicolon). `secret`: the
+/// name of the Secret that the object names, or empty. The same for the same failure, whatever the time, so that a retry rewrites nothing.
+[[nodiscard]] condition error_condition(const failure& f, const std::string& secret = {});
 /// Never synced and not allowed to.
 [[nodiscard]] condition suspended_condition();
 /// kstatus: on its way to the wanted state. `Reconciling` with reason `Syncing`, or `Retrying` with the time of the next try.

@@ -47,6 +47,7 @@ void repository_machine::impl::fail(const running_sync& run, const failure& f, w
   settle_duties(run, fx);
   plan_after(run, now, fx);
   plan_retry(decision.delay, now);
+  fx.log.push_back("next try: " + format_rfc3339(*retry_due_));
   health_due_.reset();
   if (run.demand.full) parked_ = {.cause = sync_cause::retry, .full = true, .fresh = false, .due = *retry_due_};
   fx.persist = true;

@@ -38,7 +38,7 @@ std::optional<wall_time> repository_machine::impl::next_due() const {
 condition repository_machine::impl::ready() const {
   if (spec_failure_) return error_condition(*spec_failure_);
   if (running_ && running_->visible && !blocked()) return in_progress_condition();
-  if (error_) return error_condition(*error_);
+  if (error_) return error_condition(*error_, object_.spec.git ? object_.spec.git->secret_ref : std::string{});
   if (!kept_.last_success) return suspended_ ? suspended_condition() : in_progress_condition();
   std::vector<std::string> notes;
   if (!note_.empty()) {

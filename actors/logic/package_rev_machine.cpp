@@ -2,6 +2,7 @@
 
 #include "actors/logic/resource_version.hpp"
 
+#include <algorithm>
 #include <utility>
 
 // What is wanted, what is there, and what follows from both. The requests themselves: package_rev_requests.cpp.
@@ -195,6 +196,11 @@ void package_rev_machine::seen(const object_key& key, const package_rev_view& vi
   });
 }
 
+/// Others deleted what is wanted.
+void package_rev_machine::mourn(slot& s, time now) const {
+  if (s.wanted_by != nullptr) s.not_before = std::max(s.not_before, now + policy_.grave);
+}
+
 void package_rev_machine::gone(const object_key& key, const std::string& uid, time now) {
   const auto at = slots_.find(key);
   if (at == slots_.end()) return;
@@ -204,6 +210,7 @@ void package_rev_machine::gone(const object_key& key, const std::string& uid, ti
       return;
     }
     if (s.there && !uid.empty() && s.uid != uid) return;
+    mourn(s, now);
     s.voided = s.in_flight;
     s.there = s.suspect = s.read_first = false;
     s.answered.clear();

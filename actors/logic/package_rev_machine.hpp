@@ -23,6 +23,7 @@ struct package_rev_policy {
   std::chrono::milliseconds refused_pause{600'000}; ///< after an answer that another try will hardly change
   std::chrono::milliseconds confirmation{300'000}; ///< in which the watch shows what was written; else it is read
   std::chrono::milliseconds calm{600'000}; ///< writes of one object that are nearer to each other than this are made slower and slower: somebody else undoes them
+  std::chrono::milliseconds grave{2'000}; ///< between the end of an object that others deleted and the next one of its name: `kubectl delete` waits until it sees none
 };
 
 /// What the API server has of one object.
@@ -66,7 +67,8 @@ struct package_rev_order {
 /// Nothing of a repository is made, changed or removed before the cache is known to be in step with git: until then its rows may be the past of what another process has
 /// written since. Then its objects without a revision go (finalizer first); and in any case when it is expelled, as its Repository object is being deleted. Objects of
 /// repositories that are merely unknown here stay. But whatever is being deleted, by whomever, is let go of when it is ours: nobody can bring it back. Within a
-/// repository removals come before writes; repositories take turns. What is deleted or edited by others is put right, slower each time when they do not stop. A failure
+/// repository removals come before writes; repositories take turns. What is deleted or edited by others is put right, what is deleted after a pause, and
+/// slower each time when they do not stop. A failure
 /// holds up what it concerns: the object, the repository when it may not be written, everything when the server does not serve; then single requests try.
 class package_rev_machine {
 public:
@@ -207,7 +209,8 @@ private:
   template <class Change>
   void land(const object_key& key, time now, Change change);
   void went_well(slot& s, group& g);
-  void bury(slot& s);
+  void mourn(slot& s, time now) const;
+  void bury(slot& s, time now);
   void retry_later(slot& s, time now, double draw) const;
   bool pause_server(slot& s, const failure& why, time now, double draw);
   bool pause_repository(group_node& g, const failure& why, time now, double draw);

@@ -161,7 +161,8 @@ void package_rev_machine::went_well(slot& s, group& g) {
 }
 
 /// It has ended; the watch may still tell of it.
-void package_rev_machine::bury(slot& s) {
+void package_rev_machine::bury(slot& s, time now) {
+  mourn(s, now);
   s.buried = s.label != nullptr ? s.uid : std::string{}; // else it never will
   s.there = s.suspect = false;
   s.answered.clear();
@@ -182,7 +183,7 @@ void package_rev_machine::answered(const object_key& key, const package_rev_view
     if (!about_it) return;
     s.read_first = s.suspect = false;
     if (view.ended && landed.call != package_rev_call::read) {
-      bury(s);
+      bury(s, now);
       return;
     }
     const bool shown = s.there && s.uid == view.uid && s.version == view.resource_version; // the watch was faster
@@ -202,7 +203,7 @@ void package_rev_machine::ended(const object_key& key, time now) {
     s.read_first = false;
     const bool voided = std::exchange(s.voided, false);
     if (!s.there || s.uid != landed.uid) return;
-    bury(s);
+    bury(s, now);
     if (voided) s.buried.clear();
   });
 }

@@ -8,12 +8,31 @@
 
 namespace veranda {
 
-void say_holdup(supervisor_actor::stateful_pointer<supervisor_state> self, const std::string& uid, const failure& why) {
+namespace {
+
+using self_ptr = supervisor_actor::stateful_pointer<supervisor_state>;
+
+/// One of them, and how many there are.
+void tell(const supervisor_state& st) {
+  if (!st.deps.held_up)
+    return;
+  std::string text;
+  std::size_t all = 0;
+  for (const auto& [uid, r] : st.releases)
+    if (!r.holdup.empty() && all++ == 0)
+      text = to_string(r.key) + " waits: " + r.holdup;
+  st.deps.held_up(all > 1 ? text + " (and " + std::to_string(all - 1) + " more)" : text);
+}
+
+} // namespace
+
+void say_holdup(self_ptr self, const std::string& uid, const failure& why) {
   auto& st = self->state;
   const auto at = st.releases.find(uid);
   if (at == st.releases.end() || class_of(why.code) != error_class::wait || std::exchange(at->second.holdup, why.what) == why.what)
     return;
   const auto& r = at->second;
+  tell(st);
   log::warn(supervisor_state::name, "a Repository that is being deleted waits; trying again", {{"key", to_string(r.key)}, {"err", why.what}});
   auto status = r.status;
   status.conditions = {{"Ready", "False", "Error", "it is being deleted, and waits: " + why.what, {}, r.generation}};
@@ -21,10 +40,12 @@ void say_holdup(supervisor_actor::stateful_pointer<supervisor_state> self, const
   self->send(st.deps.repository.status, msg::publish_status{r.key, uid, std::move(status), {}});
 }
 
-void end_holdup(supervisor_actor::stateful_pointer<supervisor_state> self, const std::string& uid) {
+void end_holdup(self_ptr self, const std::string& uid) {
   const auto at = self->state.releases.find(uid);
-  if (at != self->state.releases.end() && !std::exchange(at->second.holdup, {}).empty())
-    self->send(self->state.deps.repository.status, msg::forget_status{at->second.key, uid});
+  if (at == self->state.releases.end() || std::exchange(at->second.holdup, {}).empty())
+    return;
+  self->send(self->state.deps.repository.status, msg::forget_status{at->second.key, uid});
+  tell(self->state);
 }
 
 } // namespace veranda

@@ -16,9 +16,10 @@ namespace {
 
 void show(supervisor_state& st) { st.cell->set_detail("releasing", std::to_string(st.releases.size())); }
 
-void drop(supervisor_state& st, const std::string& uid) {
-  st.releases.erase(uid);
-  show(st);
+void drop(supervisor_pointer self, const std::string& uid) {
+  end_holdup(self, uid);
+  self->state.releases.erase(uid);
+  show(self->state);
 }
 
 /// Whether the mirror that it used is gone or serves others.
@@ -47,6 +48,8 @@ void try_again(supervisor_pointer self, const std::string& uid, supervisor_state
 void refused(supervisor_pointer self, const std::string& uid, supervisor_state::release& r, const failure& why) {
   const auto& deps = self->state.deps;
   r.refusals = class_of(why.code) == error_class::needs_change ? r.refusals + 1 : 0;
+  if (r.marked && r.refusals > 0)
+    say_holdup(self, uid, {ec::dependency_missing, "its finalizer cannot be taken off: " + describe(why), {}, {}, {}});
   const auto most = r.marked ? deps.release_retry_marked : deps.release_retry_max;
   try_again(self, uid, r, r.refusals == 0 ? deps.release_retry : std::min<std::chrono::milliseconds>(most, deps.release_retry * (1LL << std::min(r.refusals - 1, 16U))));
 }
@@ -89,7 +92,7 @@ void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_
     .then(
       [self, uid, number = r.number](bool) {
         if (asked_about(self->state, uid, number) != nullptr)
-          drop(self->state, uid);
+          drop(self, uid);
       },
       [self, uid, number = r.number](caf::error& e) {
         if (auto* const there = asked_about(self->state, uid, number))
@@ -143,7 +146,7 @@ void begin_release(supervisor_pointer self, const repository_object& object, std
 
 void cancel_release(supervisor_pointer self, const std::string& uid) {
   if (self->state.releases.contains(uid))
-    drop(self->state, uid);
+    drop(self, uid);
 }
 
 void release_leftover(supervisor_pointer self, const object_key& key, const std::string& uid) {
@@ -195,7 +198,7 @@ void step_release(supervisor_pointer self, const std::string& uid) {
   auto& r = at->second;
   if (const auto there = st.entries.find(r.key); there != st.entries.end()) {
     if (!there->second.stopping && there->second.object->meta.uid != uid)
-      drop(st, uid); // the object is gone, and the claim of the one that has its name now removes its rows
+      drop(self, uid); // the object is gone, and the claim of the one that has its name now removes its rows
     return;          // else the end of that actor comes first
   }
   if (!r.rows_gone)

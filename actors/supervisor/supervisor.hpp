@@ -27,6 +27,7 @@ struct supervisor_deps {
   /// Whether a namespace has a CA bundle Secret: then even anonymous remotes are its own.
   std::function<bool(const std::string& ns)> has_ca_bundle;
   std::function<void()> first_list_applied;
+  std::function<void(const std::string& why)> held_up = {}; ///< what an object that is being deleted waits for, in one line; empty: none waits for others. On the actor's thread
   std::chrono::milliseconds restart_initial{1'000};
   std::chrono::milliseconds restart_max{300'000};
   std::chrono::milliseconds orphan_retry{30'000};

@@ -22,6 +22,11 @@ void readiness::set_secret_problem(std::string why) {
   secret_problem_ = std::move(why);
 }
 
+void readiness::set_deletion_problem(std::string why) {
+  const std::lock_guard lock{mutex_};
+  deletion_problem_ = std::move(why);
+}
+
 std::string readiness::source_problem() const {
   const std::lock_guard lock{mutex_};
   return source_problem_;
@@ -61,6 +66,8 @@ api::probe readiness::probe() const {
     p.text += cause.empty() ? "[+]repositories ok\n" : "[!]repositories: as they were some time ago: " + cause + "\n";
   {
     const std::lock_guard lock{mutex_};
+    if (!deletion_problem_.empty())
+      p.text += "[!]deletion of Repositories: " + deletion_problem_ + "\n";
     if (const auto& why = package_rev_problem_)
       p.text += why->empty() ? "[+]PackageRev objects ok\n" : "[!]PackageRev objects: " + *why + "\n";
     if (const auto& why = secret_problem_)

@@ -26,8 +26,10 @@ public:
   void set_source_problem(std::string why);
   /// Where the election stands; without one there is nothing to say. One that stands by is ready while it can take over.
   void set_election(std::string line, bool standby, bool sound);
-  /// Why PackageRev objects cannot be followed now; empty when they are. Without a call there is no line about them.
+  /// Why PackageRev objects cannot be followed or written now; empty when they are. Without a call there is no line about them.
   void set_package_rev_problem(std::string why);
+  /// What Repositories that are being deleted wait for; empty when none does.
+  void set_deletion_problem(std::string why);
   /// Why Secrets cannot be watched now; empty when they are. Without a call there is no line about them.
   void set_secret_problem(std::string why);
   void set_problems(std::vector<source::manifest_problem> problems);
@@ -42,6 +44,7 @@ private:
   mutable std::mutex mutex_;
   std::vector<source::manifest_problem> problems_;
   std::string source_problem_;
+  std::string deletion_problem_;
   std::string election_; ///< empty: there is none
   bool standby_ = false;
   bool sound_ = true;

@@ -132,6 +132,7 @@ void real_system::spawn_supervisor() {
   deps.finalizers = finalizers_;
   deps.package_revs = package_revs_;
   deps.first_list_applied = [this] { ready_.first_list_applied(); };
+  deps.held_up = [this](const std::string& why) { ready_.set_deletion_problem(why); };
   auto& repository = deps.repository;
   repository.env = env_;
   repository.cache = cache_;

@@ -19,7 +19,7 @@ struct curl_rule {
   std::string_view field;
 };
 
-constexpr std::string_view certificate_text = "its certificate cannot be verified; put the CA that signed it into `ca.crt` of the secret or the namespace's CA bundle";
+constexpr std::string_view certificate_text = "its certificate cannot be verified; put the CA that signed it into `ca.crt` of a Secret that spec.git.secretRef names";
 
 constexpr std::array curl_rules{
   curl_rule{CURLE_UNSUPPORTED_PROTOCOL, ec::unsupported, "the server does not speak HTTP; check host and port", repo_field},
@@ -44,8 +44,8 @@ constexpr std::array curl_rules{
   curl_rule{CURLE_SSL_INVALIDCERTSTATUS, ec::unreachable, "its certificate was revoked", {}},
   curl_rule{CURLE_BAD_CONTENT_ENCODING, ec::unavailable, "the answer is compressed in a way that cannot be undone", {}},
   curl_rule{CURLE_FILESIZE_EXCEEDED, ec::too_large, "the answer is larger than allowed", {}},
-  curl_rule{CURLE_LOGIN_DENIED, ec::auth_rejected, "the credentials were rejected; check the secret", secret_field},
-  curl_rule{CURLE_AUTH_ERROR, ec::auth_rejected, "the credentials cannot be used for authentication; check the secret", secret_field},
+  curl_rule{CURLE_LOGIN_DENIED, ec::auth_rejected, "the credentials were rejected", secret_field},
+  curl_rule{CURLE_AUTH_ERROR, ec::auth_rejected, "the credentials cannot be used for authentication", secret_field},
   curl_rule{CURLE_PROXY, ec::unreachable, "the proxy refused the connection; check the proxy settings of the secret or the environment", {}},
   curl_rule{CURLE_ABORTED_BY_CALLBACK, ec::cancelled, "the transfer was cancelled", {}},
   curl_rule{CURLE_OUT_OF_MEMORY, ec::unavailable, "not enough memory for the transfer", {}},
@@ -78,11 +78,11 @@ failure from_http_status(long status, const remote_label& remote, std::optional<
   const auto text = [&] {
     switch (status) {
       case 401:
-        return remote.authenticated ? make(ec::auth_rejected, remote, "the credentials were rejected" + code + "; check the secret", secret_field)
-                                    : make(ec::auth_rejected, remote, "credentials are needed" + code + "; name a secret in " + std::string{secret_field}, secret_field);
+        return remote.authenticated ? make(ec::auth_rejected, remote, "the credentials were rejected" + code, secret_field)
+                                    : make(ec::auth_rejected, remote, "credentials are needed" + code);
       case 403:
         if (retry_after) return make(ec::throttled, remote, "too many requests" + code + "; it is asked again later");
-        return make(ec::auth_rejected, remote, "reading this repository is not allowed" + code + "; check what the credentials may do", secret_field);
+        return make(ec::auth_rejected, remote, "reading this repository is not allowed" + code, remote.authenticated ? secret_field : std::string_view{});
       case 407: return make(ec::auth_rejected, remote, "the proxy asks for credentials" + code + "; set them in the proxy settings of the secret or the environment");
       case 404:
       case 410:
@@ -118,7 +118,7 @@ failure remote_error(std::string_view text) {
   if (contains_any(t, {"not our ref"}))
     return {ec::conflict, "a ref moved while it was fetched; the refs are listed again", {}, {}, {}};
   if (contains_any(t, {"access denied", "permission denied", "denied by", "not allowed", "authentication", "unauthorized", "forbidden", "not authorized", "not exported"}))
-    return {ec::auth_rejected, "the server does not allow reading this repository; check the credentials and what they may do", {}, std::string{secret_field}, {}};
+    return {ec::auth_rejected, "the server does not allow reading this repository", {}, {}, {}};
   if (contains_any(t, {"not found", "could not be found", "no such", "does not exist", "not a git repository", "does not appear to be a git repository"}))
     return {ec::not_found, "the server has no such repository; check the URL", {}, std::string{repo_field}, {}};
   if (contains_any(t, {"object format", "unsupported", "unknown object"}))

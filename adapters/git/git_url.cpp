@@ -65,8 +65,16 @@ std::optional<std::string> percent_decoded(std::string_view text) {
   return out;
 }
 
+/// What a user wrote, as far as it can be repeated: whatever has an `@` may hold a password.
+std::string shown(std::string_view text) {
+  if (text.find('@') != std::string_view::npos) return "this";
+  std::string out = "`";
+  for (const char c : text.substr(0, 80)) out += c >= 0x20 && c < 0x7f ? c : '?';
+  return out + (text.size() > 80 ? "...`" : "`");
+}
+
 result<git_url> local_url(std::string_view path) {
-  if (!path.starts_with('/')) return broken("a local repository is named by an absolute path");
+  if (!path.starts_with('/')) return broken(shown(path) + " is neither a URL, such as https://git.example.org/r.git, nor the absolute path of a local repository");
   if (path.find('\0') != std::string_view::npos) return broken("the path holds a NUL");
   if (has_dot_segment(path)) return broken("the path must not hold `.` or `..` segments");
   git_url out{"file", {}, {}, 0, {}};
@@ -214,7 +222,7 @@ bool is_http(std::string_view url) {
 result<std::string> canonical_url(std::string_view url, bool allow_local) {
   auto parsed = parse_git_url(url);
   if (!parsed) return std::move(parsed).error();
-  if (parsed->scheme == "file" && !allow_local) return broken("local paths are not allowed here; use an https, http or ssh URL, or allow them in the settings");
+  if (parsed->scheme == "file" && !allow_local) return broken("local paths are not allowed here; use an https, http or ssh URL, or start the daemon with --allow-local");
   return parsed->text();
 }
 

@@ -76,7 +76,7 @@ result<http_place> http_place::of(const remote_endpoint& remote, const transport
   if (auth.anonymous() && !auth.ssh_private_key.empty())
     return secret_problem(*url, "the secret holds an ssh key only, which cannot be used over http; use the ssh URL, or a user or token");
   if (url->scheme == "http" && !auth.anonymous() && !limits.allow_plaintext_credentials)
-    return secret_problem(*url, "credentials are not sent over plain http; use an https URL, or allow it in the settings");
+    return secret_problem(*url, "credentials are not sent over plain http; use an https URL, or allow it with --allow-plaintext-credentials");
   if (const auto why = literal_refusal(*url, limits.addresses)) return refused_at(url->label(), *why);
   http_place place;
   place.service_ = service;

@@ -144,6 +144,13 @@ result<std::string> body_of(api_answer answer, const api_request& request) {
   return failure{ec::unsupported, "the answer is not JSON; check that the URL is that of an API server", request.object, {}, {}};
 }
 
+failure with_right(failure why, int status, api_method method, const std::string& resource, const std::string& ns) {
+  constexpr const char* verbs[] = {"get", "create", "update", "patch", "delete"}; // as the methods are numbered
+  if (status == 403 && why.code == ec::auth_rejected)
+    why.what += std::string{"; grant "} + verbs[static_cast<unsigned>(method)] + " on " + resource + (ns.empty() ? std::string{} : " in namespace " + ns);
+  return why;
+}
+
 bool already_exists(const api_answer& answer) {
   if (answer.status != 409) return false;
   const auto status = parse_status(answer.body);

@@ -45,6 +45,9 @@ struct api_status {
 /// The JSON body of a good answer, else what is wrong: an error answer, a web page, nothing at all. Pure.
 result<std::string> body_of(api_answer answer, const api_request& request);
 
+/// `why`, with what to grant when it came with status 403: the verb of `method` on `resource` (`repositories.config.porch.kpt.dev`), in a namespace unless that is empty. Pure.
+[[nodiscard]] failure with_right(failure why, int status, api_method method, const std::string& resource, const std::string& ns);
+
 /// Whether a create was refused because the object is there already: the other kind of 409.
 [[nodiscard]] bool already_exists(const api_answer& answer);
 

@@ -58,7 +58,7 @@ result<client_config> from_files(const config_search& search, const std::vector<
   for (const auto& path : paths) {
     auto text = search.read_file(path);
     if (!text && text.error().code == ec::not_found && !must_exist) continue;
-    if (!text) return failure{text.error().code, "cannot be read: " + text.error().what, "kubeconfig " + path, {}, {}};
+    if (!text) return failure{text.error().code, text.error().what, "kubeconfig " + path, {}, {}};
     auto parsed = parse_kubeconfig(*text, path);
     if (!parsed) return parsed.error();
     files.push_back(*std::move(parsed));

@@ -237,6 +237,8 @@ result<client_config> select_context(const kubeconfig& all, const std::string& n
   const auto& wanted = name.empty() ? all.current_context : name;
   if (wanted.empty()) return failure{ec::invalid_spec, "names no current context; set one, or name a context", "kubeconfig " + all.file, "current-context", {}};
   const auto found = find_entry(all.contexts, wanted, "kubeconfig " + all.file, "current-context");
+  if (!found && !name.empty() && !all.contexts.contains(wanted))
+    return failure{ec::not_found, "`" + wanted + "`: must be a context of kubeconfig " + all.file, "flag --context", {}, {}};
   if (!found) return found.error();
   const auto object = "kubeconfig " + all.contexts.at(wanted).file + ", context " + wanted;
   client_config out;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 
 namespace veranda::kube {
 
@@ -15,10 +16,13 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::chrono::seconds lease_timeout{30};
 constexpr std::uint32_t page = 500;
 constexpr std::chrono::milliseconds slice{250};
 constexpr int most_lists = 5;             ///< of one scope, each begun because the pages of the one before grew too old
 constexpr std::size_t most_failures = 20; ///< of PackageRevs that have a line each
+
+const resource_type namespaces{"", "v1", "namespaces", "Namespace"};
 
 /// One kind of objects that our finalizer goes from.
 struct sweep {
@@ -73,10 +77,13 @@ public:
   }
 
   release_sums run() {
+    if (!all_namespaces_exist() || (options_.lease && is_led(*options_.lease)))
+      return sums_;
     release_package_revs(); // while their Repositories are there to be selected
     release_repositories();
-    if (options_.lease)
-      remove_lease(*options_.lease);
+    if (lease_)
+      remove_lease(*options_.lease, *lease_);
+    look_again();
     return sums_;
   }
 
@@ -150,21 +157,26 @@ private:
     if (!there && there.error().code != ec::not_found)
       return s.failed(c.key, there.error());
     if (!there || there->uid != c.uid)
-      return s.released(c.key); // it is gone
+      return done(s, c); // it is gone
     auto finalizers = finalizers_of(*there);
     if (!finalizers)
       return s.failed(c.key, finalizers.error());
     if (std::erase(*finalizers, s.finalizer) == 0)
-      return c.tries == 0 ? void() : s.released(c.key); // another did it
+      return c.tries == 0 ? void() : done(s, c); // another did it
     ++c.tries;
     start(finalizers_patch_request(s.type, c.key, {c.uid, there->resource_version}, *finalizers), [this, &s, c](const result<std::string>& body) {
       if (body || body.error().code == ec::not_found)
-        s.released(c.key);
+        done(s, c);
       else if (body.error().code == ec::conflict && c.tries < options_.max_tries)
         start(get_request(s.type, c.key), [this, &s, c](result<std::string> again) { release(s, c, decoded(std::move(again), s.decoder)); });
       else
         s.failed(c.key, body.error());
     });
+  }
+
+  void done(sweep& s, const change& c) {
+    released_.insert(c.uid);
+    s.released(c.key);
   }
 
   // -- what there is ---------------------------------------------------------------------------------
@@ -238,18 +250,108 @@ private:
     return std::any_of(all->begin(), all->end(), [&](const json& one) { return one.is_object() && one.value("name", json{}) == type.plural; });
   }
 
-  void remove_lease(const object_key& lease) {
+  /// What a mistyped name would pass over. Who may not look is believed.
+  bool all_namespaces_exist() {
+    std::set<std::string> named{options_.namespaces.begin(), options_.namespaces.end()};
+    if (options_.lease)
+      named.insert(options_.lease->ns);
+    for (const auto& ns : named)
+      if (const auto body = ask(get_request(namespaces, {{}, ns})); !body && body.error().code == ec::not_found) {
+        ++sums_.failed;
+        say_("Namespace " + ns + ": there is none; nothing was touched");
+      }
+    return sums_.failed == 0;
+  }
+
+  // -- a daemon that still runs ----------------------------------------------------------------------
+
+  void wait(std::chrono::milliseconds d) const {
+    if (options_.wait)
+      options_.wait(d);
+    else
+      std::this_thread::sleep_for(d);
+  }
+
+  result<std::optional<logic::lease_object>> read_lease(const object_key& key) {
+    const auto request = read_lease_request(key, lease_timeout);
+    std::optional<result<api_answer>> got;
+    client_.start(request, [&got](result<api_answer> answer) { got = std::move(answer); });
+    while (!got)
+      client_.run_for(slice);
+    return lease_of(*std::move(got), request, key);
+  }
+
+  /// Whether somebody leads by this Lease now: by the time of its last renewal, or by one that is seen, as clocks differ. Remembers the Lease.
+  bool is_led(const object_key& key) {
+    const auto name = "Lease " + to_string(key);
+    auto there = read_lease(key);
+    if (!there) {
+      failed(name + " cannot be read", there.error());
+      return false;
+    }
+    if (!*there) {
+      say_(name + ": there is none");
+      return false;
+    }
+    lease_ = **there;
+    const auto record = lease_->record;
+    if (record.holder.empty())
+      return false;
+    const auto now = options_.now ? options_.now() : std::chrono::system_clock::now();
+    const auto left = record.renewed ? *record.renewed + std::chrono::seconds{record.duration_seconds} - now : wall_time::duration{0};
+    bool led = left.count() > 0;
+    if (!led) {
+      wait(options_.renewal);
+      const auto again = read_lease(key);
+      led = again && *again && (*again)->record.holder == record.holder && (*again)->record.renewed != record.renewed;
+    }
+    if (!led)
+      return false;
+    ++sums_.failed;
+    say_(name + " is held by " + record.holder + ", which renews it, so nothing was touched: end that daemon first (kubectl -n " + key.ns +
+         " scale deploy/verandad --replicas=0, or statefulset/verandad) and wait for the end of its pod; one that was killed holds it for at most " +
+         format_go_duration(std::chrono::seconds{record.duration_seconds}));
+    return true;
+  }
+
+  void remove_lease(const object_key& lease, const logic::lease_object& there) {
     const auto name = "Lease " + to_string(lease);
-    object_decoder decoder{leases().kind, leases().api_version()};
-    const auto there = decoded(ask(get_request(leases(), lease)), decoder);
-    if (!there && there.error().code == ec::not_found)
-      return say_(name + ": there is none");
-    if (!there)
-      return failed(name + " cannot be read", there.error());
-    const auto removed = ask(delete_request(leases(), lease, {there->uid, {}}));
+    const auto removed = ask(delete_request(leases(), lease, {there.uid, {}}));
     if (!removed && removed.error().code != ec::not_found)
       return failed(name + " was not removed", removed.error());
+    lease_removed_ = true;
     say_(name + ": removed");
+  }
+
+  /// Of what was released, what is held again.
+  std::size_t held_again(const resource_type& type, const std::string& finalizer) {
+    std::size_t n = 0;
+    object_decoder decoder{type.kind, type.api_version()};
+    for (const auto& ns : scopes_)
+      static_cast<void>(for_each(type, decoder, {ns, {}, {}}, [&](const api_object& object) {
+        const auto finalizers = released_.contains(object.uid) ? finalizers_of(object) : std::vector<std::string>{};
+        n += finalizers && std::find(finalizers->begin(), finalizers->end(), finalizer) != finalizers->end() ? 1 : 0;
+      }));
+    return n;
+  }
+
+  void look_again() {
+    if (released_.empty() && !lease_removed_)
+      return;
+    const auto undone = [this](const std::string& what) {
+      ++sums_.failed;
+      say_(what + ": a daemon still runs; end it, wait for the end of its pod, and run this again");
+    };
+    for (unsigned n = 1; n <= options_.looks; ++n) {
+      wait(options_.look_every);
+      if (lease_removed_)
+        if (const auto lease = read_lease(*options_.lease); lease && *lease)
+          return undone("Lease " + to_string(*options_.lease) + " was made anew by " + (*lease)->record.holder);
+      if (const auto held = sums_.repositories > 0 ? held_again(repositories(), std::string{api_names::repository_finalizer}) : 0; held > 0)
+        return undone(std::to_string(held) + " Repositories have got the finalizer again");
+    }
+    if (const auto held = sums_.package_revs > 0 ? held_again(package_revs(), std::string{package_rev_finalizer}) : 0; held > 0)
+      undone(std::to_string(held) + " PackageRevs have got the finalizer again");
   }
 
   api_client& client_;
@@ -257,6 +359,9 @@ private:
   const std::function<void(const std::string&)>& say_;
   std::vector<std::string> scopes_ = options_.namespaces;
   std::size_t active_ = 0;
+  std::set<std::string> released_; ///< uids
+  std::optional<logic::lease_object> lease_; ///< to be removed
+  bool lease_removed_ = false;
   release_sums sums_;
 };
 

@@ -14,10 +14,11 @@ constexpr const char* tls_type = "kubernetes.io/tls";
 constexpr const char* ssh_type = "kubernetes.io/ssh-auth";
 constexpr std::size_t longest_value = 16U << 10U; ///< more than any server takes in a header
 
+constexpr const char* authority_key = "ca.crt";
 constexpr const char* known_hosts_key = "known_hosts";
 constexpr std::size_t most_known_hosts = 256U << 10U;
 constexpr std::array<const char*, 3> ssh_ones{"ssh-privatekey", "identity", "sshPrivateKey"}; ///< as Kubernetes, Flux and Argo CD call it
-constexpr std::array<std::string_view, 13> read_ones{"username", "password", "bearerToken", "ca.crt", "tls.crt", "tls.key", "proxy", "proxyUsername", "proxyPassword",
+constexpr std::array<std::string_view, 13> read_ones{"username", "password", "bearerToken", authority_key, "tls.crt", "tls.key", "proxy", "proxyUsername", "proxyPassword",
                                                      known_hosts_key, ssh_ones[0], ssh_ones[1], ssh_ones[2]};
 
 bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
@@ -152,11 +153,11 @@ result<void> read_identity(const object_key& secret, const source::secret_bytes&
   const bool has_user = has(bytes, "username") || has(bytes, "password");
   if (bytes.type == basic_type || (has_user && !has(bytes, "bearerToken")))
     return read_pair(secret, bytes, "username", "password", out.username, out.password);
-  const bool enough = !out.client_certificate_pem.empty() || !out.proxy.url.empty() || !out.ssh_private_key.empty();
+  const bool enough = !out.client_certificate_pem.empty() || !out.proxy.url.empty() || !out.ssh_private_key.empty() || has(bytes, authority_key);
   if (!has(bytes, "bearerToken") && enough)
     return {};
   if (!has(bytes, "bearerToken"))
-    return refused(secret, "must be there, or username and password, or tls.crt and tls.key", "data.bearerToken");
+    return refused(secret, "must have the keys of one of: bearerToken; username and password; tls.crt and tls.key; ssh-privatekey; proxy; ca.crt", "data");
   auto token = required(secret, bytes, "bearerToken");
   if (!token)
     return token.error();

@@ -320,8 +320,8 @@ parse_outcome parse(const std::vector<std::string>& arguments, const std::vector
 std::string help_text() {
   std::string out = "verandad keeps a cache of KRM package revisions in step with the git repositories that hold them.\n\n"
                     "Usage: verandad [--manifests DIR | --kubernetes] [--data-dir DIR] [--listen ADDR:PORT] [setting...]\n"
-                    "       verandad release [--kubeconfig FILE] [--context NAME] [--namespace NAME] [--selector SELECTOR] [--lease-namespace NAME [--lease-name NAME]]\n\n"
-                    "release takes the finalizers off Repository and PackageRev objects and removes the Lease of --lease-namespace, for an uninstall; stop the daemon first.\n"
+                    "       verandad release [setting...]\n\n"
+                    "release lets go of the objects of a Kubernetes cluster, for an uninstall: see verandad release --help.\n"
                     "Every setting is a flag, a variable (VERANDAD_REPO_SYNC_FREQUENCY=5m) or a key of the YAML file that\n"
                     "--config names (repo-sync-frequency: 5m). A flag beats a variable, a variable beats the file.\n\n"
                     "  --config FILE\n      YAML file of settings.\n";

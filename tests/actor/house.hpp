@@ -98,6 +98,7 @@ struct house : actor_fixture {
     deps.distant_listers = distant_listers;
     deps.has_ca_bundle = [this](const std::string& ns) { return bundles.contains(ns); };
     deps.first_list_applied = [this] { ++first_lists; };
+    deps.held_up = [this](const std::string& why) { held_up = why; };
     deps.repository.env = env;
     deps.repository.machine = machine;
     deps.repository.cache = cache_actor;
@@ -201,6 +202,7 @@ struct house : actor_fixture {
   logic::machine_settings machine;
   logic::admission_limits limits;
   unsigned first_lists = 0;
+  std::string held_up; ///< as readiness is told
 
   object_store_actor objects_actor;
   cache_writer_actor cache_actor;

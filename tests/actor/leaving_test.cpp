@@ -43,6 +43,7 @@ BOOST_AUTO_TEST_CASE(letting_go_without_the_right_is_tried_slowly_until_it_is_th
   BOOST_TEST(cache.rows.empty());
   advance(1h);
   BOOST_TEST(api->refused > 10U);
+  BOOST_TEST(held_up == ""); // nobody waits
   BOOST_TEST(api->refused < 25U);
   api->fail.reset();
   advance(5min);
@@ -68,9 +69,12 @@ BOOST_AUTO_TEST_CASE(a_right_that_is_missing_while_somebody_waits_is_looked_for_
   remove_object("a");
   advance(1h);
   BOOST_TEST(api->refused < 130U);
+  BOOST_TEST(says("a", "Ready=False Error: it is being deleted, and waits: its finalizer cannot be taken off: cannot patch"), status("a"));
+  BOOST_TEST(held_up == "team/a waits: its finalizer cannot be taken off: cannot patch");
   api->fail.reset();
   advance(30s);
   BOOST_TEST(!there("a"));
+  BOOST_TEST(held_up == "");
 }
 
 /// What the supervisor has seen of it says nothing of a finalizer that is on its way.

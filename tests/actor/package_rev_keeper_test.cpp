@@ -302,9 +302,12 @@ BOOST_AUTO_TEST_CASE(a_repository_that_may_not_be_written_holds_up_no_other_and_
   BOOST_TEST(objects().contains("other.apps.a.v1"));
   BOOST_TEST(detail("pending") == "50");
   BOOST_TEST(detail("failing") != "0");
+  BOOST_TEST(problems.back().find("some of them cannot be written: ") != std::string::npos, problems.back());
+  BOOST_TEST(problems.back().find("; grant create on packagerevs.config.porch.kpt.dev in namespace ") != std::string::npos, problems.back());
   server.before = nullptr;
   advance(6min);
   in_step();
+  BOOST_TEST(problems.back() == "");
 }
 
 BOOST_AUTO_TEST_CASE(an_answer_that_is_lost_is_made_good) {

@@ -96,7 +96,7 @@ class Life(Mirrored):
         self.cluster.kubectl("annotate", "packagerev", "r.one.v1", "note=mine", "-n", self.namespace)
         self.cluster.kubectl("label", "packagerev", "r.one.v1", "team=blue", "-n", self.namespace)
         uid = self.objects()["r.one.main"]["metadata"]["uid"]
-        self.cluster.kubectl("delete", "packagerev", "r.one.main", "-n", self.namespace, "--wait=false")
+        self.cluster.kubectl("delete", "packagerev", "r.one.main", "-n", self.namespace, "--timeout=60s")  # it sees the end of that one
         wait_for(lambda: self.objects().get("r.one.main", {"metadata": {"uid": uid}})["metadata"]["uid"] != uid, "another one", LONG)
         self.cluster.patch(f"{self.revs}/r.one.v1", {"metadata": {"annotations": {"veranda.dev/lifecycle": "Draft"}, "ownerReferences": None, "finalizers": ["example.org/hold"]}})
 

@@ -159,6 +159,7 @@ class Deletion(Held):
     def test_a_right_that_is_missing_is_said_and_heals(self):
         self.grant("reader", "get,list,watch", REPOSITORIES)
         self.grant("writer", "patch", f"{REPOSITORIES}/status")
+        self.grant("teller", "create,patch", "events")
         for what in (["watch", REPOSITORIES], ["patch", REPOSITORIES, "--subresource=status"]):  # the API server takes a moment to know of a role
             wait_for(lambda w=what: self.cluster.run_kubectl("auth", "can-i", *w, "--as=robot", "-n", self.namespace).returncode == 0, f"the right to {' '.join(what)}")
         daemon = self.start(user="robot")
@@ -175,6 +176,23 @@ class Deletion(Held):
         for name in ("r", "s", "t"):
             self.wait_reason("Ready", name, 120)
             self.assertEqual(self.finalizers(name), [OURS])
+        # Taken away again, it keeps one that is deleted, which says so.
+        right = f"grant patch on {REPOSITORIES} in namespace {self.namespace}"
+        self.assertIn(right, message)
+        self.cluster.kubectl("delete", "rolebinding", "holder", "-n", self.namespace)
+        wait_for(lambda: self.cluster.run_kubectl("auth", "can-i", "patch", REPOSITORIES, "--as=robot", "-n", self.namespace).returncode != 0, "the end of the right")
+        self.delete("r")
+        waits = lambda: self.get("r")["status"]["conditions"][0]["message"]
+        wait_for(lambda: "it is being deleted, and waits: its finalizer cannot be taken off" in waits(), "the condition", 60)
+        self.assertIn(right, waits())
+        ready = daemon.http("/readyz?verbose")[1]
+        self.assertIn(f"[!]deletion of Repositories: {self.namespace}/r waits: ", ready)
+        self.assertIn(right, ready)
+        events = f"/api/v1/namespaces/{self.namespace}/events"
+        wait_for(lambda: any("being deleted" in e["message"] for e in self.cluster.expect("GET", events)["items"]), "an event of it", 60)
+        self.cluster.kubectl("create", "rolebinding", "holder", "--role=holder", "--user=robot", "-n", self.namespace)
+        self.wait_gone("r")
+        wait_for(lambda: "[!]deletion" not in daemon.http("/readyz?verbose")[1], "the end of the line", 30)
 
 
 class WithoutFinalizer(Held):
@@ -267,6 +285,36 @@ class Release(Held):
                                                     "Lease: left as it is; --lease-namespace says where the one to be removed is", "1 Repositories and 1 PackageRevs released, 0 failed"])
         self.assertEqual((self.finalizers("here"), self.finalizers("left")), ([OURS], []))
         self.assertEqual(self.revision_finalizers(), {"here.one.v1": [OURS_TOO], "left.one.v1": []})
+
+    def test_while_a_daemon_runs(self):
+        """By its Lease nothing is touched; without one, what it sets again is noticed."""
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
+        leader = self.start(*EVERY, "--leader-elect", "--lease-namespace", self.namespace)
+        self.ready()
+        holder = self.cluster.expect("GET", f"{leases}/veranda")["spec"]["holderIdentity"]
+        done = self.release("--lease-namespace", self.namespace)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        line, sums = done.stdout.splitlines()
+        self.assertTrue(line.startswith(f"Lease {self.namespace}/veranda is held by {holder}, which renews it, so nothing was touched: end that daemon first "), line)
+        self.assertEqual(sums, "0 Repositories and 0 PackageRevs released, 1 failed")
+        self.assertEqual((self.finalizers(), self.cluster.request("GET", f"{leases}/veranda")[0]), ([OURS], 200))
+        self.assertEqual(leader.stop(), 0)
+        self.start()
+        self.ready("s")
+        done = self.release()
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("Repositories have got the finalizer again: a daemon still runs; end it, ", done.stdout)
+
+    def test_what_makes_no_sense(self):
+        for flags, said in ((["--finalizers"], "flag --finalizers: unknown setting"), (["--listen", "127.0.0.1:1"], "flag --listen: has no meaning with release"),
+                            (["--selector", "==="], 'flag --selector: "===": must be a label selector'), (["--lease-name", "x"], "must come together with --lease-namespace")):
+            with self.subTest(flags=flags):
+                done = self.release(*flags)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+                self.assertIn(f"verandad release: {said}" if said.startswith("flag") else said, done.stderr)
+        done = verandad("release", "--kubeconfig", self.cluster.kubeconfig(), "--namespace", "nowhere-at-all")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[0]), (1, "Namespace nowhere-at-all: there is none; nothing was touched"))
+        self.assertIn("Usage: verandad release ", verandad("release", "--help").stdout)
 
     def test_without_a_server_or_a_configuration(self):
         done = verandad("release", "--kubeconfig", self.folder / "none")

@@ -158,8 +158,25 @@ class Installation(KubeCase):
     def test_the_metrics_component_builds_on_it(self):
         documents = self.build("metrics")
         deployment = next(d for d in documents if "\nkind: Deployment\n" in d)
-        self.assertNotIn("curl", deployment)
-        self.assertEqual(deployment.count("scheme: HTTPS"), 3)
+        self.assertEqual(deployment.count("- https://127.0.0.1:7878/"), 3)
+        self.assertNotIn("http://", deployment)
+
+    def test_the_metrics_component_comes_and_goes_however_it_is_applied(self):
+        pick = lambda documents: next(d for d in documents if "\nkind: Deployment\n" in d)
+        plain, metrics = pick(self.cluster.kubectl("kustomize", INSTALLATION).split("\n---\n")), pick(self.build("metrics"))
+        path = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/verandad"
+        self.addCleanup(self.cluster.kubectl, "apply", "-k", INSTALLATION)
+        modes = ((), ("--server-side", "--force-conflicts"))
+        for first in modes:
+            for then in modes:
+                with self.subTest(first=first, then=then):
+                    self.cluster.kubectl("delete", "deployment", "verandad", "-n", SYSTEM)
+                    for mode, document, scheme in ((first, plain, "http"), (then, metrics, "https"), (first, plain, "http"), (then, metrics, "https")):
+                        self.cluster.kubectl("apply", "-f", "-", *mode, input=document)
+                        container = self.cluster.expect("GET", path)["spec"]["template"]["spec"]["containers"][0]
+                        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                            self.assertNotIn("httpGet", container[probe])
+                            self.assertTrue(container[probe]["exec"]["command"][-1].startswith(f"{scheme}://127.0.0.1:7878/"), container[probe])
 
     def test_every_right_is_enough_and_used(self):
         granted = rights(self.cluster.expect("GET", ROLE)["rules"])

@@ -108,7 +108,7 @@ class Life(Private):
         enormous = {"more": "x" * 900_000}
         table = (
             ("example.org/odd", {"username": "robot", "password": ONE}, "type"),
-            ("Opaque", {}, "data.bearerToken"),
+            ("Opaque", {}, "ssh-privatekey; proxy; ca.crt"),
             ("Opaque", {"password": OTHER}, "data.username"),
             ("Opaque", {"bearerToken": ""}, "data.bearerToken"),
             ("Opaque", {"bearerToken": OTHER + "\n" + OTHER}, "data.bearerToken"),

@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_with_a_secret_is_named) {
   const std::vector<std::pair<std::string, std::string>> table{
     {answer("kubernetes.io/basic-auth", R"({"username":"dQ=="})"), "data.password"},
     {answer("Opaque", R"({"password":"cA=="})"), "data.username"},
-    {answer("Opaque", "{}"), "data.bearerToken"},
+    {answer("Opaque", "{}"), "data"},
     {answer("kubernetes.io/tls", "{}"), "data.tls.crt"},
     {answer("kubernetes.io/dockercfg", "{}"), "type"},
     {answer("Opaque", R"({"bearerToken":""})"), "data.bearerToken"},

@@ -341,3 +341,15 @@ BOOST_AUTO_TEST_CASE(classes_of_answers) {
     BOOST_TEST(remote_error(r.text).what.find(r.text) == std::string::npos);
   }
 }
+
+BOOST_AUTO_TEST_CASE(what_is_refused_names_the_way_out) {
+  const auto says = [](const failure& f, const char* part) { BOOST_TEST(f.what.find(part) != std::string::npos, f.what); };
+  says(canonical_url("/srv/x", false).error(), "--allow-local");
+  says(canonical_url("hello world", false).error(), "`hello world` is neither a URL, such as https://");
+  BOOST_TEST(canonical_url("ann:hunter2@", true).error().what.find("hunter2") == std::string::npos);
+  BOOST_TEST(canonical_url("a/ann@hunter2", true).error().what.find("hunter2") == std::string::npos); // whatever may be a password
+  const remote_label alone{"h", false}, known{"h", true};
+  BOOST_TEST(from_http_status(401, alone, {}).field == "");
+  BOOST_TEST(from_http_status(401, known, {}).field == "spec.git.secretRef");
+  BOOST_TEST(from_http_status(403, alone, {}).field == "");
+}

@@ -343,3 +343,12 @@ BOOST_AUTO_TEST_CASE(repositories_from_objects) {
   BOOST_TEST((d.object(R"({"kind":"Pod","metadata":{"name":"a"}})").error().code == ec::unsupported));
   BOOST_TEST((d.object("{").error().code == ec::unavailable));
 }
+
+BOOST_AUTO_TEST_CASE(what_is_forbidden_names_the_right) {
+  const failure why{ec::auth_rejected, "no", "x", {}, {}};
+  BOOST_TEST(with_right(why, 403, api_method::patch, "repositories.config.porch.kpt.dev", "blue").what == "no; grant patch on repositories.config.porch.kpt.dev in namespace blue");
+  BOOST_TEST(with_right(why, 403, api_method::remove, "leases", "").what == "no; grant delete on leases");
+  BOOST_TEST(with_right(why, 403, api_method::post, "events", "blue").what == "no; grant create on events in namespace blue");
+  BOOST_TEST(with_right(why, 401, api_method::get, "events", "blue").what == "no"); // no role gives a valid token
+  BOOST_TEST(with_right({ec::not_found, "its namespace is being deleted", {}, {}, {}}, 403, api_method::post, "events", "blue").what == "its namespace is being deleted");
+}

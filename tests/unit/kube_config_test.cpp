@@ -165,6 +165,7 @@ BOOST_AUTO_TEST_CASE(a_broken_entry_spoils_nobody_else) {
   BOOST_TEST(load(text, "lost").error().field == "context.cluster");
   BOOST_TEST(load(text, "lost").error().object == "kubeconfig /etc/kube/config, context lost");
   BOOST_TEST(load(text, "stranger").error().field == "context.user");
+  BOOST_TEST(describe(load(text, "nope").error()) == "flag --context: `nope`: must be a context of kubeconfig /etc/kube/config"); // not the file's own choice
   BOOST_TEST((load(text, "nowhere").error().code == ec::not_found));
 }
 

@@ -7,11 +7,13 @@
 
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
+#include <set>
 
 using namespace veranda;
 using namespace veranda::kube;
 using veranda::test::fake_api_client;
 using nlohmann::json;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -24,6 +26,12 @@ const std::string lease_path = "/apis/coordination.k8s.io/v1/namespaces/system/l
 /// An API server with Repositories and PackageRevs, and what `release` does to them.
 struct releasing {
   releasing() {
+    options.wait = [this](std::chrono::milliseconds d) {
+      waited += d;
+      if (meanwhile)
+        meanwhile();
+    };
+    options.now = [] { return *parse_rfc3339("2030-01-31T18:00:10Z"); };
     client.answers = [this](const api_request& r) {
       most_at_once = std::max(most_at_once, client.asked.size() - answered++);
       return serve(r);
@@ -33,7 +41,7 @@ struct releasing {
   json& put(const resource_type& type, const std::string& ns, const std::string& name, const lines& finalizers) {
     auto& object = objects[api + "/namespaces/" + ns + "/" + type.plural + "/" + name];
     object = {{"apiVersion", type.api_version()}, {"kind", type.kind},
-              {"metadata", {{"name", name}, {"namespace", ns}, {"uid", "u-" + name}, {"resourceVersion", "1"}, {"finalizers", finalizers}}}};
+              {"metadata", {{"name", name}, {"namespace", ns}, {"uid", "u-" + ns + "-" + name}, {"resourceVersion", "1"}, {"finalizers", finalizers}}}};
     return object;
   }
   json& repository(const std::string& name, const lines& finalizers = {ours}, const std::string& ns = "team") { return put(repositories(), ns, name, finalizers); }
@@ -58,6 +66,8 @@ struct releasing {
       if ((std::string{to_string(r.method)} + " " + r.target).find(part) != std::string::npos)
         return fake_api_client::refusal(status, status == 403 ? "Forbidden" : status == 404 ? "NotFound" : "InternalError");
     const auto path = r.target.substr(0, r.target.find('?'));
+    if (path.starts_with("/api/v1/namespaces/"))
+      return places.contains(path.substr(path.rfind('/') + 1)) ? fake_api_client::answer(200, R"({"kind":"Namespace"})") : fake_api_client::refusal(404, "NotFound");
     if (path == api)
       return fake_api_client::answer(200, json{{"kind", "APIResourceList"}, {"resources", {{{"name", "repositories"}}, {{"name", kinds}}}}}.dump());
     if (const auto at = objects.find(path); at != objects.end())
@@ -123,10 +133,21 @@ struct releasing {
     return std::any_of(said.begin(), said.end(), [&](const std::string& line) { return line.find(part) != std::string::npos; });
   }
 
+  json& lease(const json& spec) {
+    auto& object = objects[lease_path];
+    object = {{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"spec", spec},
+              {"metadata", {{"name", "veranda"}, {"namespace", "system"}, {"uid", "l"}, {"resourceVersion", "1"}, {"finalizers", lines{}}}}};
+    options.lease = object_key{"system", "veranda"};
+    return object;
+  }
+
   fake_api_client client;
   release_options options;
   std::map<std::string, json> objects;
   std::map<std::string, int> refused; ///< part of `PATCH /apis/...`: status
+  std::set<std::string> places{"team", "other", "system"}; ///< namespaces
+  std::function<void()> meanwhile;                         ///< while it waits
+  std::chrono::milliseconds waited{0};
   std::string kinds = "packagerevs";  ///< that are served beside Repositories
   int contested = 0, expire = 0, version = 1;
   std::size_t answered = 0, most_at_once = 0;
@@ -181,7 +202,7 @@ BOOST_AUTO_TEST_CASE(with_a_selector_only_those_of_selected_repositories) {
 }
 
 BOOST_AUTO_TEST_CASE(with_namespaces_only_those_in_them) {
-  options.namespaces = {"team", "none"};
+  options.namespaces = {"team", "system"};
   repository("a");
   repository("a", {ours}, "other");
   rev("a.x.v1", "a");
@@ -226,7 +247,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_there_is_fine) {
   refused = {{"/packagerevs", 404}, {"/repositories", 404}};
   options.lease = object_key{"system", "veranda"};
   BOOST_TEST(release() == "0+0-0");
-  BOOST_TEST((said == lines{"the Repositories of all namespaces: there are none, nor a definition of them", "Lease system/veranda: there is none"}));
+  BOOST_TEST((said == lines{"Lease system/veranda: there is none", "the Repositories of all namespaces: there are none, nor a definition of them"}));
 }
 
 BOOST_AUTO_TEST_CASE(without_the_right_to_list_package_revs) {
@@ -250,7 +271,8 @@ BOOST_AUTO_TEST_CASE(each_failure_is_said_up_to_a_number) {
 }
 
 BOOST_AUTO_TEST_CASE(the_lease_goes_last_and_only_when_it_was_named) {
-  objects[lease_path] = {{"apiVersion", "coordination.k8s.io/v1"}, {"kind", "Lease"}, {"metadata", {{"name", "veranda"}, {"namespace", "system"}, {"uid", "l"}, {"resourceVersion", "1"}, {"finalizers", lines{}}}}};
+  lease({});
+  options.lease.reset();
   BOOST_TEST(release() == "0+0-0");
   BOOST_TEST(objects.contains(lease_path));
   options.lease = object_key{"system", "veranda"};
@@ -258,6 +280,78 @@ BOOST_AUTO_TEST_CASE(the_lease_goes_last_and_only_when_it_was_named) {
   BOOST_TEST(release() == "1+0-0");
   BOOST_TEST((said == lines{"Repository team/a: finalizer removed", "Lease system/veranda: removed"}));
   BOOST_TEST(!objects.contains(lease_path));
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_touched_while_somebody_renews_the_lease) {
+  struct row {
+    const char* what;
+    json spec;
+    bool renewed; ///< while we look
+    bool held;
+  };
+  const auto spec = [](const char* holder, const char* renewed) { return json{{"holderIdentity", holder}, {"leaseDurationSeconds", 15}, {"renewTime", renewed}}; };
+  const row rows[] = {
+    {"renewed within its duration", spec("pod-1", "2030-01-31T18:00:02.000000Z"), false, true},
+    {"by a clock that is ahead", spec("pod-1", "2030-01-31T18:05:00.000000Z"), false, true},
+    {"by a clock that is behind", spec("pod-1", "2030-01-31T17:00:00.000000Z"), true, true},
+    {"silent for longer than its duration", spec("pod-1", "2030-01-31T17:59:00.000000Z"), false, false},
+    {"given back", spec("", "2030-01-31T18:00:09.000000Z"), false, false},
+    {"without a time", {{"holderIdentity", "pod-1"}}, false, false},
+  };
+  for (const auto& r : rows)
+    BOOST_TEST_CONTEXT(r.what) {
+      repository("a");
+      lease(r.spec);
+      meanwhile = [&] {
+        if (r.renewed)
+          objects[lease_path]["spec"]["renewTime"] = "2030-01-31T17:00:02.000000Z";
+      };
+      BOOST_TEST(release() == (r.held ? "0+0-1" : "1+0-0"));
+      BOOST_TEST(objects.contains(lease_path) == r.held);
+      BOOST_TEST(held(repositories(), ours) == (r.held ? 1U : 0U));
+      BOOST_TEST(says("Lease system/veranda is held by pod-1, which renews it, so nothing was touched: ") == r.held);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_daemon_that_still_runs_is_noticed) {
+  meanwhile = [this] { repository("a"); };
+  repository("a");
+  BOOST_TEST(release() == "1+0-1");
+  BOOST_TEST(says("1 Repositories have got the finalizer again: a daemon still runs; end it, "));
+  meanwhile = [this] { rev("a.x.v1", "a"); };
+  rev("a.x.v1", "a");
+  repository("a");
+  BOOST_TEST(release() == "1+1-1");
+  BOOST_TEST(says("1 PackageRevs have got the finalizer again: a daemon still runs; end it, "));
+  objects.clear();
+  meanwhile = [this] { lease({{"holderIdentity", "pod-1"}}); };
+  lease({});
+  BOOST_TEST(release() == "0+0-1");
+  BOOST_TEST(says("Lease system/veranda was made anew by pod-1: a daemon still runs; end it, "));
+  meanwhile = [this] { repository("b"); }; // one that was made meanwhile says nothing of a daemon
+  repository("a");
+  options.lease.reset();
+  waited = {};
+  BOOST_TEST(release() == "1+0-0");
+  BOOST_CHECK(waited == 10s);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_to_do_is_nothing_to_wait_for) {
+  BOOST_TEST(release() == "0+0-0");
+  BOOST_CHECK(waited == 0s);
+}
+
+BOOST_AUTO_TEST_CASE(a_namespace_that_is_not_there_is_said) {
+  repository("a");
+  options.namespaces = {"team", "taem"};
+  BOOST_TEST(release() == "0+0-1");
+  BOOST_TEST((said == lines{"Namespace taem: there is none; nothing was touched"}));
+  options.namespaces = {"team"};
+  options.lease = object_key{"sytsem", "veranda"};
+  BOOST_TEST(release() == "0+0-1");
+  options.lease.reset();
+  refused = {{"GET /api/v1/namespaces", 403}};
+  BOOST_TEST(release() == "1+0-0");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -45,6 +45,7 @@ BOOST_AUTO_TEST_CASE(delays_by_class) {
       BOOST_TEST((wait >= r.at_least));
       BOOST_TEST((wait <= r.at_most));
       BOOST_TEST(d.machine.planned().cause == "retry");
+      BOOST_TEST(driver::logged(fx, "next try: " + format_rfc3339(*d.machine.next_due())));
       BOOST_TEST(d.ready().reason == "Error");
       BOOST_TEST(d.ready().message.starts_with("it failed (" + std::string{to_string(r.code)} + "): "));
       BOOST_TEST(d.find(r.reconciling_or_stalled).status == "True");
@@ -169,6 +170,30 @@ BOOST_AUTO_TEST_CASE(an_empty_text_is_an_unknown_error) {
   d.see(d.object());
   d.finish_failed(fails(ec::internal, ""));
   BOOST_TEST(d.ready().message.starts_with("unknown error (internal)"));
+}
+
+BOOST_AUTO_TEST_CASE(what_to_do_is_said_once_and_names_the_secret) {
+  struct row {
+    failure why;
+    const char* secret;
+    const char* message;
+  };
+  const row rows[] = {
+      {{ec::auth_rejected, "h: rejected", {}, "spec.git.secretRef", {}}, "robot", "spec.git.secretRef: h: rejected (auth_rejected): check Secret robot and what its user may read"},
+      {{ec::auth_rejected, "h: credentials are needed", {}, {}, {}}, "",
+       "h: credentials are needed (auth_rejected): the object names no Secret, and private remotes need one (spec.git.secretRef)"},
+      {{ec::auth_rejected, "h: in plain text; use https", {}, "spec.git.secretRef", {}}, "robot", "spec.git.secretRef: h: in plain text; use https (auth_rejected)"},
+      {{ec::auth_rejected, "must not be empty", "Secret team/robot", "data.password", {}}, "robot",
+       "Secret team/robot: data.password: must not be empty (auth_rejected): check its type and keys"},
+      {{ec::unreachable, "h: its certificate cannot be verified; put it there", {}, {}, {}}, "", "h: its certificate cannot be verified; put it there (unreachable)"},
+  };
+  for (const auto& r : rows) {
+    driver d;
+    d.repo.spec.git->secret_ref = r.secret;
+    d.see(d.object());
+    d.finish_failed(r.why);
+    BOOST_TEST(d.ready().message == r.message);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

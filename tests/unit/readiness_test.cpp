@@ -64,6 +64,15 @@ BOOST_AUTO_TEST_CASE(package_rev_objects_have_a_line_where_they_are_kept) {
   expect(r, true, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n[+]PackageRev objects ok\n");
 }
 
+BOOST_AUTO_TEST_CASE(what_a_deletion_waits_for_is_named) {
+  readiness r;
+  r.first_list_applied();
+  r.set_deletion_problem("team/a waits: grant it");
+  expect(r, true, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n[!]deletion of Repositories: team/a waits: grant it\n");
+  r.set_deletion_problem({});
+  expect(r, true, "[+]settings ok\n[+]object store ok\n[+]package cache ok\n[+]repositories ok\n");
+}
+
 BOOST_AUTO_TEST_CASE(secrets_have_a_line_where_they_are_watched) {
   readiness r;
   r.first_list_applied();

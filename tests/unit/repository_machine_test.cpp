@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(restored_error_is_shown) {
   driver d{{}, old};
   BOOST_TEST(started(d.see(d.object())) == "start");
   BOOST_TEST(d.ready().reason == "Error");
-  BOOST_TEST(d.ready().message.starts_with("git.example: it refused (auth_rejected): check the Secret"));
+  BOOST_TEST(d.ready().message.starts_with("git.example: it refused (auth_rejected): the object names no Secret"));
 }
 
 BOOST_AUTO_TEST_CASE(nothing_found_is_said) {

@@ -59,6 +59,22 @@ BOOST_AUTO_TEST_CASE(bearer_token_without_its_line_end) {
   BOOST_TEST(r->username.empty());
 }
 
+BOOST_AUTO_TEST_CASE(an_authority_alone_is_enough_for_a_remote_that_asks_nobody) {
+  write(secret("s", "Opaque", "{ca.crt: \"" + pem + "\"}"));
+  const auto r = resolve();
+  BOOST_REQUIRE(r.ok());
+  BOOST_TEST(r->anonymous());
+  BOOST_TEST(r->ca_bundle_pem.starts_with("-----BEGIN CERTIFICATE-----"));
+}
+
+BOOST_AUTO_TEST_CASE(a_secret_of_no_use_is_told_which_keys_would_do) {
+  write(secret("s", "Opaque", "{token: x}"));
+  const auto r = resolve();
+  BOOST_REQUIRE(!r.ok());
+  for (const char* key : {"bearerToken", "username and password", "tls.crt and tls.key", "ssh-privatekey", "proxy", "ca.crt"})
+    BOOST_TEST(r.error().what.find(key) != std::string::npos, key);
+}
+
 BOOST_AUTO_TEST_CASE(wrong_types_and_keys_are_named) {
   struct row {
     std::string text;
@@ -69,7 +85,8 @@ BOOST_AUTO_TEST_CASE(wrong_types_and_keys_are_named) {
       {secret("s", "kubernetes.io/basic-auth", "{username: ann}"), "data.password"},
       {secret("s", "kubernetes.io/basic-auth", "{password: pw}"), "data.username"},
       {secret("s", "kubernetes.io/basic-auth", R"({username: "a:b", password: pw})"), "data.username"},
-      {secret("s", "Opaque", "{token: x}"), "data.bearerToken"},
+      {secret("s", "Opaque", "{token: x}"), "data"},
+      {secret("s", "Opaque", "{ca.crt: nonsense}"), "data.ca.crt"},
       {secret("s", "Opaque", "{bearerToken: ''}"), "data.bearerToken"},
       {secret("s", "Opaque", R"({bearerToken: "x\r\nHost: y"})"), "data.bearerToken"},
       {secret("s", "Opaque", "{bearerToken: x, ca.crt: nonsense}"), "data.ca.crt"},

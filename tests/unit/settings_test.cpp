@@ -159,6 +159,17 @@ BOOST_AUTO_TEST_CASE(on_kubernetes) {
   BOOST_TEST(!valid({}).kubernetes);
 }
 
+BOOST_AUTO_TEST_CASE(label_selectors_are_those_that_an_api_server_takes) {
+  const std::string longest(63, 'x');
+  for (const auto& text : strings{"a", "!a", " a = b ", "a=b,c!=d", "a==b", "a=", "a!=", "a in (b,c)", "a notin (b)", "a in ()", "a in (,b)", "example.org/a_b.c=D-e", "in=in", "a>1", "a<-2",
+                                  "a, !b ,c in (d), e", longest + "=" + longest, std::string(253, 'x') + "/a"})
+    BOOST_TEST(valid({"--kubernetes", "--selector", text}).label_selector == text);
+  for (const auto& text : strings{"===", "=b", "a===b", "a=b,", ",a", "a b", "a=b c", "a in b", "a in (b", "a in (b)) ", "a in(b)c", "!a=b", "a=-", "-a", "a/b/c", "/a", "a/", "A.b/c", "a..b/c", "a=b/c",
+                                  "a>x", "a>", longest + "x", "a=" + longest + "x", std::string(254, 'x') + "/a", "a=\x01", "\xc3\xa4=b"})
+    BOOST_TEST(only_problem({"--kubernetes", "--selector=" + text}).starts_with("flag --selector: "), text);
+  BOOST_TEST(only_problem({"--kubernetes", "--selector", "==="}) == "flag --selector: \"===\": must be a label selector such as tier=edge,team!=blue");
+}
+
 BOOST_AUTO_TEST_CASE(namespaces_come_from_files_and_variables_too) {
   const settings_file file("kubernetes: true\nnamespace: [a, b]\n");
   BOOST_TEST(valid({"--config", file.path}).namespaces == (strings{"a", "b"}), boost::test_tools::per_element());

@@ -125,17 +125,14 @@ int serve(veranda::running_system& system, const veranda::config::settings& sett
 } // namespace
 
 int main(int argc, char** argv) {
-  const auto signals = block_signals();
   umask(077);
-  std::vector<std::string> arguments{argv + 1, argv + argc};
-  const bool release = !arguments.empty() && arguments.front() == "release";
-  if (release) { // it needs no directory
-    arguments.front() = "--kubernetes";
-    arguments.insert(arguments.begin(), "--data-dir=/");
-  }
+  const std::vector<std::string> arguments{argv + 1, argv + argc};
   std::vector<std::string> environment;
   for (char** e = environ; *e != nullptr; ++e)
     environment.emplace_back(*e);
+  if (!arguments.empty() && arguments.front() == "release")
+    return veranda::run_release({arguments.begin() + 1, arguments.end()}, environment); // signals end it
+  const auto signals = block_signals();
   auto parsed = veranda::config::parse(arguments, environment);
   if (parsed.help) {
     std::cout << veranda::config::help_text();
@@ -148,8 +145,6 @@ int main(int argc, char** argv) {
   if (!parsed.problems.empty())
     return report(parsed.problems);
   const auto& settings = parsed.value;
-  if (release)
-    return veranda::run_release(settings);
   veranda::log::start(settings.log_format == veranda::config::log_format::json, veranda::log::parse_level(settings.log_level),
                       settings.once && veranda::shows_progress());
   int code = 0;
