@@ -97,6 +97,7 @@ public:
       return at_remote({ec::invalid_spec, "git:// is neither encrypted nor proves who answers; use an https or ssh URL, or allow it in the settings (--allow-git-protocol)", {}, "spec.git.repo", {}}, label_);
     if (!auth_.anonymous() || !auth_.ssh_private_key.empty())
       return at_remote({ec::auth_rejected, "git:// carries no credentials; use an https or ssh URL, or take spec.git.secretRef away", {}, "spec.git.secretRef", {}}, label_);
+    if (auto why = exposed_proxy(auth_, url_, limits_)) return *std::move(why);
     daemon_connection connection;
     if (auto opened = connection.open(url_, auth_.proxy, limits_, cancel_, label_); !opened) return opened;
     append_packet(talk.words().text, service_request());

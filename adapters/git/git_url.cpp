@@ -128,6 +128,7 @@ result<void> check_remote_path(std::string_view path) {
   if (!decoded) return broken("the path is badly percent-encoded");
   if (std::any_of(decoded->begin(), decoded->end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; })) return broken("the path holds a control character");
   if (decoded->empty() || *decoded == "/~") return broken("the URL names no repository");
+  if (has_dot_segment(*decoded)) return broken("the path must not hold `.` or `..` segments");
   if (decoded->starts_with("/~/-")) return broken("the path must not begin with `-`");
   return {};
 }

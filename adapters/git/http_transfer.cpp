@@ -57,6 +57,11 @@ std::string resolved(const std::string& base, const char* location) {
 
 } // namespace
 
+std::optional<failure> exposed_proxy(const credentials& auth, const git_url& url, const transport_limits& limits) {
+  if (auth.proxy.username.empty() || auth.proxy.url.starts_with("https://") || limits.allow_plaintext_credentials) return std::nullopt;
+  return secret_problem(url, "the proxy's credentials are not sent in plain text; use an https:// proxy, or allow it in the settings (--allow-plaintext-credentials)");
+}
+
 void ensure_curl() {
   static std::once_flag once;
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
@@ -68,8 +73,7 @@ result<http_place> http_place::of(const remote_endpoint& remote, const transport
   if (url->scheme != "https" && url->scheme != "http")
     return failure{ec::unsupported, url->label() + ": repositories over " + url->scheme + " cannot be read here; use https", {}, "spec.git.repo", {}};
   const auto& auth = remote.auth;
-  if (!auth.proxy.username.empty() && !auth.proxy.url.starts_with("https://") && !limits.allow_plaintext_credentials)
-    return secret_problem(*url, "the proxy's credentials are not sent in plain text; use an https:// proxy, or allow it in the settings (--allow-plaintext-credentials)");
+  if (auto why = exposed_proxy(auth, *url, limits)) return *std::move(why);
   if (has_control(auth.username) || has_control(auth.password) || has_control(auth.bearer_token))
     return secret_problem(*url, "the secret holds control characters (a line feed at the end?); store the bare values");
   if (auth.bearer_token.empty() && auth.username.find(':') != std::string::npos) return secret_problem(*url, "a user name with a colon cannot be sent");

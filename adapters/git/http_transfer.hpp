@@ -113,6 +113,8 @@ result<http_answer> run_alone(CURLM* multi, http_transfer& transfer, const remot
 
 /// Initialises libcurl once per process.
 void ensure_curl();
+/// Why the proxy of a Secret is not used: anybody on the way to it could read its credentials.
+[[nodiscard]] std::optional<failure> exposed_proxy(const credentials& auth, const git_url& url, const transport_limits& limits);
 
 /// The headers of our requests. Shared by transfers, read only.
 class http_headers {

@@ -24,7 +24,8 @@ public:
     result<void> done;
     for (const auto& address : *addresses) {
       done = run(talk, address, *files);
-      const bool elsewhere = !done && done.error().code == ec::unreachable && talk.heard_bytes() == 0;
+      const bool silent = !done && (done.error().code == ec::unreachable || done.error().code == ec::timed_out) && talk.heard_bytes() == 0;
+      const bool elsewhere = silent && !cancel_.expired(); // each address has its own time to connect
       if (!elsewhere) break;
     }
     return done;

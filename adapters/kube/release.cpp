@@ -227,9 +227,11 @@ private:
     std::set<object_key> selected;
     if (!options_.label_selector.empty()) {
       object_decoder decoder{repositories().kind, repositories().api_version()};
-      const auto listed = for_each(repositories(), decoder, {ns, options_.label_selector, {}}, [&](const api_object& object) { selected.insert(object.key); });
+      const auto listed = for_each(repositories(), decoder, {ns, options_.label_selector, {}}, [&](const api_object& object) { selected.insert(package_rev_group(object.key)); });
+      if (!listed && listed.error().code != ec::not_found)
+        return failed(where("PackageRevs", ns) + " were not looked at: their Repositories cannot be listed", listed.error());
       if (!listed || selected.empty())
-        return; // the Repositories' turn says why
+        return;
       s.wanted = [&selected](const api_object& object) { return selected.contains(repository_of(object)); };
     }
     const auto done = release_scope(s, ns);

@@ -132,10 +132,11 @@ result<void> read_ssh(const object_key& secret, const source::secret_bytes& byte
     return refused(secret, "must be a private key as ssh-keygen writes it", field);
   if (is_encrypted(pem))
     return refused(secret, "must have no passphrase, for nobody is there to type it; take it away with ssh-keygen -p", field);
-  out.ssh_private_key = std::move(pem);
   const auto hosts = bytes.data.find(known_hosts_key);
-  if (hosts == bytes.data.end())
+  if (hosts == bytes.data.end()) {
+    out.ssh_private_key = std::move(pem);
     return {};
+  }
   auto lines = lines_of(hosts->second);
   const auto known = std::string{"data."} + known_hosts_key;
   if (lines.size() > most_known_hosts)
@@ -144,6 +145,7 @@ result<void> read_ssh(const object_key& secret, const source::secret_bytes& byte
     return refused(secret, "must not be empty", known);
   if (lines.find('\0') != std::string::npos || holds(lines, "PRIVATE KEY-----"))
     return refused(secret, "must be lines as ssh-keyscan writes them", known);
+  out.ssh_private_key = std::move(pem); // never without the hosts it is for
   out.ssh_known_hosts = std::move(lines);
   return {};
 }

@@ -136,7 +136,8 @@ std::string encode_hold(const deletion_hold& hold) {
 deletion_hold decode_hold(std::string_view text) {
   const auto j = json::parse(text, nullptr, false);
   const auto number = [&](std::size_t i) { return j[i].is_number_integer(); };
-  if (!j.is_array() || j.size() != 7 || !number(0) || !number(1) || !number(2) || !j[3].is_string() || !j[4].is_string() || !number(5) || !number(6))
+  const auto amount = [&](std::size_t i) { return j[i].is_number_unsigned(); };
+  if (!j.is_array() || j.size() != 7 || !amount(0) || !amount(1) || !amount(2) || !j[3].is_string() || !j[4].is_string() || !number(5) || !number(6))
     throw sqlite::error{{ec::corrupt_cache, "a stored deletion hold is damaged", {}, {}, {}}};
   return {j[0], j[1], j[2], j[3], j[4], to_wall_time(j[5].get<std::int64_t>()), to_wall_time(j[6].get<std::int64_t>())};
 }

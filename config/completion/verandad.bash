@@ -4,7 +4,8 @@ _verandad() {
   if [[ $current == '=' ]]; then current=''; fi
   if [[ $before == '=' ]]; then before=${COMP_WORDS[COMP_CWORD - 2]}; fi
   help=$(verandad --help 2>/dev/null)
-  placeholder=$(sed -n "s/^  $before \([^ ].*\)\$/\1/p" <<<"$help" 2>/dev/null)
+  placeholder=
+  if [[ $before =~ ^--[a-z-]+$ ]]; then placeholder=$(sed -n "s/^  $before \([^ ].*\)\$/\1/p" <<<"$help" 2>/dev/null); fi
   case $before/$placeholder in
     --*/FILE) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current")) ;;
     --*/DIR) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$current")) ;;

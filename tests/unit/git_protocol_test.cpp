@@ -269,6 +269,7 @@ BOOST_AUTO_TEST_CASE(urls) {
                       {"https://example.com/x?y=1", ""},
                       {"https://example.com/x#y", ""},
                       {"https://example.com/a/../b", ""},
+                      {"ssh://example.com/a/%2e%2e/b", ""},
                       {"https://example.com/a b", ""},
                       {"https://example.com/a\nb", ""},
                       {"https://ex%61mple.com/", ""},

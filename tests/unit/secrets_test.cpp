@@ -186,6 +186,8 @@ BOOST_AUTO_TEST_CASE(ssh_keys) {
   write(secret("s", "kubernetes.io/ssh-auth", "{ssh-privatekey: \"" + old_key + "\"}"));
   BOOST_TEST(resolve()->ssh_private_key == "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\n");
   BOOST_TEST(resolve()->ssh_known_hosts == "", "whether that will do is the transport's to say");
+  write(secret("s", "Opaque", "{username: u, password: p, ssh-privatekey: " + key + ", known_hosts: ' '}"));
+  BOOST_TEST(resolve()->ssh_private_key == "", "a key goes to no other hosts than those it came with");
   write(secret("s", "Opaque", "{identity: x, bearerToken: tok}"));
   BOOST_TEST(resolve()->bearer_token == "tok", "an https URL needs the token only");
   write(secret("s", "Opaque", "{ssh-privatekey: " + key + ", bearerToken: tok}"));
