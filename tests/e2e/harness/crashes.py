@@ -15,7 +15,7 @@ from .git import Repository, package
 ENDINGS = ("die", "torn", *CUTS)                  # the process ends at the call
 FAILURES = ("ENOSPC", "EROFS", "EIO", "once")     # the call fails, and all later ones that such a disk refuses, or it alone
 PATIENT = 4  # times as many runs at a time when the disk fails: they wait more than they work
-TYPED = ("unavailable", "No space left", "Read-only file system", "Input/output error", "disk full", "disk is full", "cannot be written", "reading or writing the file failed")
+TYPED = ("unavailable", "No space left", "Read-only file system", "Input/output error", "disk full", "disk is full", "cannot be written", "cannot be opened", "reading or writing the file failed")
 
 
 class Scenario:
@@ -134,10 +134,13 @@ def judge_failure(done):
 
 def forget_unremoved(data, calls, at):
     """What the disk would not let go may stay until somebody opens that mirror again, which is not needed when the sync went well all the same."""
+    unremoved = set()
     for line in calls.read_text().splitlines()[at - 1:]:
         call, _, path = line.partition(" /")
-        if call == "remove" and path.startswith("mirrors/"):
-            (data / path).unlink(missing_ok=True)
+        if path.startswith("mirrors/"):
+            (unremoved.add if call == "remove" else unremoved.discard)(path)  # one of the name may have been made again
+    for path in unremoved:
+        (data / path).unlink(missing_ok=True)
 
 
 class Injector:
