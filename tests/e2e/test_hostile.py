@@ -144,14 +144,17 @@ def redirect(to):
 
 
 class Lists(HostileCase):
-    def test_each_is_refused_and_nobody_else_waits(self):
+    def test_one_that_unpacks_to_much_more_is_refused(self):
         packed_refs()
+        daemon = self.face({"packed": (attack(list=packed_list), r"Error .*(larger than the \d+ bytes|allowed).*\(too_large\)")}, memory=900 * MIB)
+        self.assert_no_debris(daemon)
+
+    def test_each_is_refused_and_nobody_else_waits(self):
         many_tags_packets(honest().refs["refs/heads/main"])
         rows = {
             "million": (million_refs(False), r"Error .*more than 1000000 refs.*\(too_large\)"),
             "million-old": (million_refs(True), r"Error .*more than 1000000 refs.*\(too_large\)"),
             "endless": (attack(list=endless_list), r"Error .*(larger than the \d+ bytes|allowed).*\(too_large\)"),
-            "packed": (attack(list=packed_list), r"Error .*(larger than the \d+ bytes|allowed).*\(too_large\)"),
             "headers": (attack(advertise=endless_headers), r"Error .*headers.*\(too_large\)"),
             "continues": (attack(advertise=many_continues), r"Error .*\((too_large|unavailable)\)"),
             "slow": (attack(list=lambda r, out: (out.begin(RESULT), out.trickle(packet("0" * 40 + " refs/heads/x\n") * 100, 1))), r"Error .*\(timed_out\)"),
