@@ -1,6 +1,7 @@
 """Remotes over http and https: git-http-backend behind nginx, a private CA, basic authentication."""
 from harness.case import Case, manifest, secret
 from harness.daemon import veranda
+from harness.wait import wait_for
 
 
 class Https(Case):
