@@ -8,7 +8,7 @@ import time
 import unittest
 
 from harness.case import Case, manifest
-from harness.faults import damage_in, environment
+from harness.disk_faults import damage_in, environment
 from harness.wait import wait_for
 
 KILLS = int(os.environ.get("VERANDA_KILLS", "8"))

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 from .case import manifest
-from .faults import CUTS, PAGE, Picture, PowerCut, environment, once
+from .disk_faults import CUTS, PAGE, Picture, PowerCut, environment, once
 from .git import Repository, package
 
 ENDINGS = ("die", "torn", *CUTS)                  # the process ends at the call
