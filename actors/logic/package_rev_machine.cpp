@@ -123,6 +123,7 @@ void package_rev_machine::set_step(const std::vector<object_key>& repositories, 
   bool matters = false;
   for (const auto& key : repositories) {
     auto& g = *group_of(key);
+    if (in_step) g.second.expelled = false; // another has the name now, and is followed
     if (std::exchange(g.second.in_step, in_step) != in_step) matters = matters || g.second.references > 0;
     drop_if_unused(g);
   }
@@ -140,6 +141,7 @@ bool package_rev_machine::in_step(const object_key& repository) const {
 
 void package_rev_machine::expel(const object_key& repository, time now) {
   auto& g = group_of(repository)->second;
+  if (g.expelled && !g.in_step) return; // as it is already
   g.expelled = true;
   g.in_step = false;
   recount(now);

@@ -368,6 +368,8 @@ caf::result<std::string> on_get_place(self_ptr self, const msg::get_place& m) {
 remote_state::~remote_state() {
   if (job)
     job->stop = true;
+  if (listing_token)
+    listing_token->stop = true;
 }
 
 remote_actor::behavior_type remote(self_ptr self, remote_deps deps) {

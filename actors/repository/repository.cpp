@@ -261,8 +261,8 @@ repository_actor::behavior_type repository(self_ptr self, repository_deps deps, 
       if (m.epoch != state.claim_epoch)
         return;
       const handling h{*state.cell, "claim_due", self->mailbox().size()};
+      state.hold_waits = false;
       if (state.claim && !state.closing) {
-        state.hold_waits = false;
         if (needs_holding(state))
           hold(self);
       } else if (state.claim) {

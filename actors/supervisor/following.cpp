@@ -55,6 +55,7 @@ void remove(self_ptr self, const object_key& key) {
   leave_remote(self, at->second); // it was waiting for a restart
   const auto uid = at->second.object->meta.uid;
   forget(self, at);
+  arm_conflicts(self);
   close_orphan(self, key, uid);
 }
 

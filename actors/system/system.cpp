@@ -69,6 +69,8 @@ void real_system::watch_essentials() {
   is_essential(status_, status_writer_state::name);
   is_essential(object_store_, parts_.kube ? kube_writer_state::name : object_store_state::name);
   is_essential(pool_, worker_pool_state::name);
+  is_essential(listers_, "lister-pool");
+  is_essential(distant_listers_, "distant-lister-pool");
   is_essential(http_, http_state::name);
   is_essential(hosts_, host_keeper_state::name);
   if (parts_.kube) {

@@ -14,7 +14,9 @@ namespace {
 constexpr std::uint64_t many_objects = 1'000;
 
 /// Whether a job leaves much behind that is free.
-bool leaves_holes(const result<msg::job_result>& outcome) { return !outcome || (outcome->synced && outcome->synced->objects_read >= many_objects); }
+bool leaves_holes(const msg::job& job, const result<msg::job_result>& outcome) {
+  return job.kind == msg::job_kind::sync && (!outcome || (outcome->synced && outcome->synced->objects_read >= many_objects));
+}
 
 } // namespace
 
@@ -34,7 +36,7 @@ worker_actor::behavior_type worker(worker_actor::stateful_pointer<worker_state> 
       st.cell->set_state("idle");
       st.cell->set_detail("job", "");
       st.cell->set_detail("progress", "");
-      if (leaves_holes(outcome))
+      if (leaves_holes(job, outcome))
         give_memory_back();
       if (!outcome)
         return to_error(outcome.error());

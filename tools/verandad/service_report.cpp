@@ -12,7 +12,7 @@ constexpr std::chrono::seconds longest_start{60};
 constexpr int signs_in_watchdog = 4; ///< so that a late one is no death
 
 /// They compute and pass messages, so a long handler is a defect. Writers and workers wait for disks and remotes, which a restart would not mend.
-constexpr std::array<std::string_view, 5> never_waiting{"supervisor", "repository", "remote", "worker-pool", "lister-pool"};
+constexpr std::array<std::string_view, 7> never_waiting{"supervisor", "repository", "remote", "hosts", "worker-pool", "lister-pool", "distant-lister-pool"};
 
 /// What the lines with this mark say, behind one another.
 std::string marked(std::string_view lines, std::string_view mark) {
