@@ -1,4 +1,4 @@
-// links: veranda_actors veranda_adapter_source veranda_adapter_secrets veranda_adapter_git
+// links: veranda_house veranda_adapter_source veranda_adapter_secrets veranda_adapter_git
 #define BOOST_TEST_MODULE followers
 #include "actors/logic/ownership.hpp"
 #include "actors/watcher/manifest_follower.hpp"

@@ -1,4 +1,4 @@
-// links: veranda_actors veranda_adapter_kpt
+// links: veranda_house
 #define BOOST_TEST_MODULE leaving
 #include "tests/actor/held_house.hpp"
 

@@ -1,4 +1,4 @@
-// links: veranda_actors veranda_adapter_kpt
+// links: veranda_house
 #define BOOST_TEST_MODULE repository_object
 #include "tests/actor/one_repository.hpp"
 

@@ -1,4 +1,4 @@
-// links: veranda_actors_kube
+// links: veranda_house veranda_actors_kube
 #define BOOST_TEST_MODULE secret_watch
 #include "actors/kube/secret_keeper.hpp"
 #include "tests/support/actor_fixture.hpp"

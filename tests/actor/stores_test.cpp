@@ -1,4 +1,4 @@
-// links: veranda_actors veranda_adapter_kpt
+// links: veranda_house
 #define BOOST_TEST_MODULE stores
 #include "actors/object_store/object_store.hpp"
 #include "tests/actor/house.hpp"

@@ -1,4 +1,4 @@
-// links: veranda_actors veranda_adapter_kpt
+// links: veranda_house
 #define BOOST_TEST_MODULE supervisor
 #include "tests/actor/whole_tree.hpp"
 

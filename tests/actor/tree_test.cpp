@@ -1,6 +1,7 @@
-// links: veranda_actors veranda_adapter_kpt
+// links: veranda_house
 #define BOOST_TEST_MODULE tree
 #include "actors/logic/discovery/discovery.hpp"
+#include "adapters/kpt/decoder.hpp"
 #include "tests/actor/house.hpp"
 
 using namespace veranda;
