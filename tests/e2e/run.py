@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the end-to-end suites against the binaries in $VERANDA_BIN_DIR: `tests/e2e/run.py [-v] [SUITE[.CASE[.TEST]]...]`.
 
-Suites run in processes of their own, two at a time; the last line has the totals, and $COUNTS names a file for them.
+Suites run in processes of their own, some at a time, for they mostly wait; the last line has the totals, and $COUNTS names a file for them.
 """
 import concurrent.futures
 import contextlib
@@ -17,6 +17,8 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 3600  # seconds for one suite; the longest takes some minutes
+AT_A_TIME = 2 * len(os.sched_getaffinity(0))
+FIRST = ("test_kube_replicas",)  # take longest
 running = set()  # processes of suites, each the leader of a session
 
 
@@ -55,6 +57,7 @@ def end_session(session):
 
 
 def run_suite(name):
+    begin = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as out:
         process = subprocess.Popen([sys.executable, __file__, "--here", name], stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         running.add(process.pid)
@@ -69,20 +72,20 @@ def run_suite(name):
         out.seek(0)
         said = out.read()
     counts = re.search(r"^COUNTS (\d+) (\d+) (\d+)$", said, re.M)
-    return (name, said, tuple(map(int, counts.groups()))) if counts else (name, said + end, (0, 1, 0))
+    return (name, time.monotonic() - begin, said if counts else said + end, tuple(map(int, counts.groups())) if counts else (0, 1, 0))
 
 
 def main():
     arguments = [a for a in sys.argv[1:] if a != "-v"]
     if arguments[:1] == ["--here"]:
         return run_here(arguments[1:])
-    names = arguments or sorted(path.stem for path in HERE.glob("test_*.py"))
+    names = arguments or sorted((path.stem for path in HERE.glob("test_*.py")), key=lambda name: (name not in FIRST, name))
     totals = [0, 0, 0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=AT_A_TIME) as pool:
         try:
-            for name, output, counts in pool.map(run_suite, names):
-                print(output if counts[1] or "-v" in sys.argv else "".join(re.findall(r"^SKIPPED:.*\n", output, re.M)) + f"{name}: {counts[0]} passed", flush=True)
+            for name, seconds, output, counts in pool.map(run_suite, names):
+                print(output if counts[1] or "-v" in sys.argv else "".join(re.findall(r"^SKIPPED:.*\n", output, re.M)) + f"{name}: {counts[0]} passed in {seconds:.0f} s", flush=True)
                 totals = [a + b for a, b in zip(totals, counts)]
         except BaseException:  # an interrupt reaches no session but ours
             pool.shutdown(wait=False, cancel_futures=True)
