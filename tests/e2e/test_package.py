@@ -83,5 +83,5 @@ class Package(unittest.TestCase):
         table = run(self.root / "usr/bin/verandad", "--config", settings, "--once", env=CLEAN)
         self.assertRegex(table, r"\ndefault +r +True +2 ")
         for program in ("verandad", "veranda"):
-            version = run(self.root / "usr/bin" / program, "--version" if program == "verandad" else "version", env=CLEAN)
+            version = run(self.root / "usr/bin" / program, "--version", env=CLEAN)
             self.assertEqual(version.split(), [program, self.field("Version").removesuffix("-1")])

@@ -153,6 +153,7 @@ int run(int argc, char** argv) {
   CLI::App app{"Shows and steers a verandad: repositories, the package revisions found in them, and their syncs.", "veranda"};
   app.require_subcommand(1);
   app.fallthrough();
+  app.set_version_flag("--version", "veranda " VERANDA_VERSION, "Print the version");
   command_line c;
   add_globals(app, c.g);
   add_reading(app, c);
