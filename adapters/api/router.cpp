@@ -1,5 +1,6 @@
 #include "adapters/api/router.hpp"
 
+#include "messages/model/digest.hpp"
 #include "messages/model/repository.hpp"
 
 #include <charconv>
@@ -10,16 +11,6 @@ namespace {
 
 constexpr std::size_t max_segments = 12;
 constexpr std::size_t max_parameters = 64;
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
-}
 
 /// Decoded, non-empty path segments; nothing when one is malformed.
 std::optional<std::vector<std::string>> split_path(std::string_view path) {

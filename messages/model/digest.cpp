@@ -51,17 +51,6 @@ std::array<std::uint8_t, N> digest_of(const EVP_MD* md, std::string_view data) {
   return out;
 }
 
-/// The value of a hexadecimal digit, -1 for anything else.
-int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
-}
-
 /// The 16 bytes of a UUID's text; hyphens are skipped.
 std::string uuid_bytes(std::string_view text) {
   std::string bytes;
@@ -131,6 +120,16 @@ sha256_digest sha256_hasher::finish() {
   require(EVP_DigestFinal_ex(impl_->context.get(), out.data(), nullptr));
   require(EVP_DigestInit_ex2(impl_->context.get(), sha256_algorithm(), nullptr));
   return out;
+}
+
+int hex_value(char c) noexcept {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F')
+    return c - 'A' + 10;
+  return -1;
 }
 
 std::string to_hex(std::string_view bytes) {

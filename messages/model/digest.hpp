@@ -55,6 +55,8 @@ template <std::size_t N>
 [[nodiscard]] std::string to_hex(const std::array<std::uint8_t, N>& bytes) {
   return to_hex(std::string_view{reinterpret_cast<const char*>(bytes.data()), N});
 }
+/// The value of a hexadecimal digit, -1 for anything else.
+[[nodiscard]] int hex_value(char c) noexcept;
 
 /// RFC 4122 version 5 UUID of `name` in the given namespace UUID (36 characters, lower case).
 [[nodiscard]] std::string uuid_v5(std::string_view namespace_uuid, std::string_view name);

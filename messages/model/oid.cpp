@@ -4,20 +4,6 @@
 
 namespace veranda {
 
-namespace {
-
-int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
-}
-
-} // namespace
-
 std::string oid::hex() const { return to_hex(bytes); }
 
 std::optional<oid> oid::parse(std::string_view hex) noexcept {

@@ -17,7 +17,7 @@
 
 namespace veranda::test {
 
-/// An HTTP/1.1 server on a free port of 127.0.0.1 that leaves every byte to the test: answers may come in pieces, slowly, cut, or never. One thread per connection.
+/// An HTTP/1.1 server on a free port of `at` that leaves every byte to the test: answers may come in pieces, slowly, cut, or never. One thread per connection.
 class stream_server {
 public:
   /// One connection, as seen by the handler.
@@ -65,10 +65,10 @@ public:
   };
   using handler = std::function<void(const std::string& request, peer&)>;
 
-  explicit stream_server(handler answer) : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit stream_server(handler answer, const char* at = "127.0.0.1") : answer_(std::move(answer)), at_(at), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::inet_pton(AF_INET, at, &address.sin_addr);
     socklen_t size = sizeof address;
     if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 64) != 0 ||
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
@@ -84,7 +84,8 @@ public:
     for (auto& t : connections_) t.join();
     ::close(listener_);
   }
-  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string url(const std::string& host = {}) const { return "http://" + (host.empty() ? at_ : host) + ":" + std::to_string(port_); }
+  /// All requests so far.
   [[nodiscard]] std::vector<std::string> requests() const {
     const std::lock_guard lock{mutex_};
     return requests_;
@@ -139,6 +140,7 @@ private:
   }
 
   handler answer_;
+  std::string at_;
   int listener_;
   int port_ = 0;
   std::atomic<bool> stop_{false};
