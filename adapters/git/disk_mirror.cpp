@@ -6,6 +6,7 @@
 #include "adapters/git/ref_listing.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <git2.h>
 #include <git2/sys/odb_backend.h>
 #include <limits>
@@ -13,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -26,7 +28,10 @@ constexpr std::string_view identity_file = "veranda-identity";
 constexpr std::string_view lock_file = "veranda-lock";
 constexpr std::string_view gone_mark = ".gone-";
 constexpr std::string_view index_file = "veranda-index";
-constexpr std::string_view settled_file = "veranda-packs"; ///< names of the packs that are on the disk
+constexpr std::string_view settled_file = "veranda-packs"; ///< names of the packs that are on the disk, and `whole_line`
+constexpr std::string_view whole_line = "whole ";              ///< `whole_bytes_` of the mirror follow
+constexpr int lock_tries = 5;
+constexpr std::chrono::milliseconds lock_pause{5};
 constexpr std::string_view bare_config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 constexpr std::uint64_t little_memory = 64U << 20U;
 constexpr std::string_view default_head = "refs/heads/main";
@@ -83,14 +88,23 @@ result<mirror_lock> mirror_lock::take(const fs::path& dir) {
   return out;
 }
 
+result<mirror_lock> mirror_lock::take_or_make(const fs::path& dir) {
+  for (int tries = 1;; ++tries) {
+    std::error_code error;
+    if (fs::create_directories(dir, error); error) return file_failure("creating the mirror", dir, error.value());
+    auto lock = take(dir);
+    if (lock && ::futimens(lock->fd_, nullptr) != 0) return file_failure("locking the mirror", dir / lock_file, errno);
+    if (lock || tries == lock_tries) return lock;
+    std::this_thread::sleep_for(lock_pause);
+  }
+}
+
 result<std::unique_ptr<disk_mirror>> disk_mirror::open(const fs::path& dir, const std::string& identity, std::uint64_t max_object_memory) {
   ensure_libgit2();
   std::unique_ptr<disk_mirror> out{new disk_mirror{fs::absolute(dir), max_object_memory}};
   auto& m = *out;
   if (auto done = m.check_identity(identity); !done) return std::move(done).error();
-  std::error_code error;
-  if (fs::create_directories(m.dir_, error); error) return file_failure("creating the mirror", m.dir_, error.value());
-  auto lock = mirror_lock::take(m.dir_);
+  auto lock = mirror_lock::take_or_make(m.dir_);
   if (!lock) return std::move(lock).error();
   m.lock_ = *std::move(lock);
   if (auto done = m.create(identity); !done) return std::move(done).error();
@@ -134,7 +148,9 @@ result<void> disk_mirror::create(const std::string& identity) {
 result<void> disk_mirror::look_at_packs() {
   auto listed = read_file(dir_ / settled_file);
   if (!listed) return std::move(listed).error();
-  auto unsettled = check_unsettled_packs(pack_dir(), listed->value_or(""));
+  const auto text = listed->value_or("");
+  if (const auto at = text.find(whole_line); at != std::string::npos) std::from_chars(text.data() + at + whole_line.size(), text.data() + text.size(), whole_bytes_);
+  auto unsettled = check_unsettled_packs(pack_dir(), text);
   if (!unsettled) return std::move(unsettled).error();
   new_packs_ = *std::move(unsettled);
   return verify_packs(pack_dir());
@@ -172,15 +188,21 @@ result<void> disk_mirror::add_pack(const fs::path& without_suffix) {
 
 void disk_mirror::count_packs() {
   pack_count_ = 0;
+  pack_bytes_ = 0;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(pack_dir(), error))
-    if (entry.path().extension() == ".pack") ++pack_count_;
+  for (const auto& entry : fs::directory_iterator(pack_dir(), error)) {
+    if (entry.path().extension() != ".pack") continue;
+    ++pack_count_;
+    std::error_code gone;
+    if (const auto bytes = entry.file_size(gone); !gone) pack_bytes_ += bytes;
+  }
 }
 
 void disk_mirror::replace_refs(const ref_table& table) {
   if (table == *refs_ && new_packs_.empty()) return;
   const bool changed = table.refs != refs_->refs || refs_->refs.empty();
   const bool moved_head = !table.head_target.empty() && table.head_target != refs_->head_target && valid_ref_name(table.head_target);
+  if (refs_->refs.empty() || whole_bytes_ == 0) whole_bytes_ = pack_bytes_;
   refs_ = std::make_shared<const ref_table>(table);
   start_writing(refs_, changed, moved_head ? table.head_target : std::string{});
 }
@@ -216,12 +238,29 @@ result<void> disk_mirror::settle() {
 
 result<void> disk_mirror::tidy(const cancel_token& cancel) {
   if (auto settled = settle(); !settled) return settled;
-  auto merged = merge_packs(pack_dir(), cancel);
+  auto merged = logic::outgrown(pack_bytes_, whole_bytes_) ? merge_all(cancel) : merge_packs(pack_dir(), cancel);
   if (!merged) return std::move(merged).error();
   if (!*merged) return {};
   count_packs();
   if (auto done = replace_file(dir_ / settled_file, settled_packs(), durability::eventual); !done) return done;
   return open_odb();
+}
+
+/// Refs on the disk may still be older ones, with objects that are about to go: the directory that names them is brought there first. What cannot be done, unless the sync was
+/// stopped, waits until the packs have doubled once more.
+result<bool> disk_mirror::merge_all(const cancel_token& cancel) {
+  const auto merged = [&]() -> result<void> {
+    if (auto synced = sync_path(dir_); !synced) return synced;
+    auto wanted = reachable_objects(*refs_, *this, cancel);
+    if (!wanted) return std::move(wanted).error();
+    return merge_wanted(pack_dir(), *wanted, cancel);
+  }();
+  if (!merged && merged.error().code == ec::cancelled) return merged.error();
+  count_packs();
+  whole_bytes_ = pack_bytes_;
+  if (merged) return true;
+  if (auto noted = replace_file(dir_ / settled_file, settled_packs(), durability::eventual); !noted) return noted.error();
+  return merged.error();
 }
 
 /// The names of all packs but those that are not known to be on the disk, a line each.
@@ -232,7 +271,7 @@ std::string disk_mirror::settled_packs() const {
     const auto stem = entry.path().parent_path() / entry.path().stem();
     if (entry.path().extension() == ".pack" && std::find(new_packs_.begin(), new_packs_.end(), stem) == new_packs_.end()) names += stem.filename().string() + "\n";
   }
-  return names;
+  return names.append(whole_line).append(std::to_string(whole_bytes_)).append(1, '\n');
 }
 
 bool disk_mirror::contains(const oid& id) {
@@ -305,11 +344,30 @@ result<std::unique_ptr<mirror>> open_mirror(const fs::path& dir, const std::stri
   }
 }
 
+std::optional<logic::mirror_use> measure_mirror(const fs::path& dir) {
+  struct stat lock {};
+  if (dir.filename().string().find(gone_mark) != std::string::npos || ::stat((dir / lock_file).c_str(), &lock) != 0) return std::nullopt;
+  logic::mirror_use use;
+  use.name = dir.filename().string();
+  use.last_used = wall_time{std::chrono::duration_cast<wall_time::duration>(std::chrono::seconds{lock.st_mtim.tv_sec} + std::chrono::nanoseconds{lock.st_mtim.tv_nsec})};
+  if (auto identity = read_file(dir / identity_file); identity && *identity && !(*identity)->empty()) use.remote = (*identity)->substr(0, (*identity)->size() - 1);
+  std::error_code error; // what goes away meanwhile takes nothing
+  for (auto file = fs::recursive_directory_iterator{dir, error}; !error && file != fs::recursive_directory_iterator{}; file.increment(error)) {
+    std::error_code gone;
+    if (const auto bytes = file->is_regular_file(gone) ? file->file_size(gone) : 0; !gone) use.bytes += bytes;
+  }
+  return use;
+}
+
 result<void> remove_mirror(const fs::path& dir) {
   std::error_code error;
   if (!fs::exists(dir, error)) return {};
-  if (fs::is_directory(dir, error))
-    if (auto lock = mirror_lock::take(dir); !lock) return std::move(lock).error();
+  mirror_lock held; // until it has another name, and nobody can take it for the mirror
+  if (fs::is_directory(dir, error)) {
+    auto lock = mirror_lock::take(dir);
+    if (!lock) return std::move(lock).error();
+    held = *std::move(lock);
+  }
   // Renamed first: a removal that is cut off leaves debris that nobody takes for a mirror.
   auto gone = dir;
   if (dir.filename().string().find(gone_mark) == std::string::npos) {

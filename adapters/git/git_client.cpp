@@ -13,6 +13,7 @@ public:
     return git::open_mirror(dir, identity, fetch_limits_.max_object_memory);
   }
   result<void> remove_mirror(const std::filesystem::path& dir) override { return git::remove_mirror(dir); }
+  std::optional<logic::mirror_use> measure_mirror(const std::filesystem::path& dir) override { return git::measure_mirror(dir); }
   result<listing> list_refs(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,
                             const cancel_token& cancel) override {
     return git::list_refs(remote, prefixes, known_digest, listing_limits_, cancel);

@@ -10,6 +10,7 @@ public:
   virtual ~git_client() = default;
   virtual result<std::unique_ptr<mirror>> open_mirror(const std::filesystem::path& dir, const std::string& identity) = 0;
   virtual result<void> remove_mirror(const std::filesystem::path& dir) = 0;
+  virtual std::optional<logic::mirror_use> measure_mirror(const std::filesystem::path& dir) = 0;
   virtual result<listing> list_refs(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,
                                     const cancel_token& cancel) = 0;
   virtual result<fetch_report> fetch(mirror& into, const remote_endpoint& remote, const ref_table& target, const cancel_token& cancel,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/logic/discovery/object_reader.hpp"
+#include "actors/logic/mirror_budget.hpp"
 #include "adapters/git/address_rules.hpp"
 #include "adapters/git/push_protocol.hpp"
 #include "messages/model/credentials.hpp"
@@ -25,6 +26,7 @@ struct transport_limits {
   std::uint64_t max_pack_bytes = 8ULL << 30U;
   std::uint64_t max_pack_objects = 10'000'000; ///< indexing keeps some 200 bytes of each
   std::uint64_t max_object_memory = 1ULL << 30U; ///< for one object while it is made: itself, what it is a difference from, and the difference
+  std::uint64_t max_mirror_bytes = 0; ///< of the packs of one mirror; 0: no limit
   int max_redirects = 5;
   bool allow_plaintext_credentials = false; ///< credentials over http://
   address_rules addresses; ///< where connections may go, whatever the host is called
@@ -59,7 +61,7 @@ public:
   virtual const std::filesystem::path& path() const = 0;
   /// Waits until what was fetched is on the disk, refs included, and says what became of it. A fetch leaves that to a thread of its own.
   virtual result<void> settle() { return {}; }
-  /// Merges small packs when there are many. What was read stays good.
+  /// Merges small packs when there are many, and all of them, without what no ref leads to, when they have outgrown what they were. What was read stays good.
   virtual result<void> tidy(const cancel_token&) { return {}; }
 };
 
@@ -70,6 +72,9 @@ result<std::unique_ptr<mirror>> open_mirror(const std::filesystem::path& dir, co
                                             std::uint64_t max_object_memory = transport_limits{}.max_object_memory);
 /// Removes a mirror and everything in it: at once under its name, then what `<name>.gone-<n>` holds. `unavailable` while somebody has it open.
 result<void> remove_mirror(const std::filesystem::path& dir);
+
+/// What a mirror takes on the disk, and when it was opened last; nothing when there is none. `name` is that of the directory, `remote` the identity it was opened with.
+std::optional<logic::mirror_use> measure_mirror(const std::filesystem::path& dir);
 
 /// Lists refs by a blocking call: a child process for local paths and ssh, a connection of its own for http(s) and git://. v2 `ls-refs`, v0/v1 advertisement when the server
 /// has no v2. Failures are classified (`unreachable`, `timed_out`, `auth_rejected`, `not_found`, `throttled`, `unavailable`, `unsupported`).

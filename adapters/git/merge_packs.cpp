@@ -10,6 +10,7 @@
 #include <system_error>
 #include <unistd.h>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace veranda::git {
 
@@ -107,7 +108,9 @@ struct written_object {
 /// Copies entries into one pack, each object once, without inflating them.
 class merger {
 public:
-  merger(const fs::path& pack_dir, const cancel_token& cancel) : dir_(pack_dir), cancel_(cancel), out_(pack_dir / "tmp_merged.pack.new") {}
+  /// `wanted` null: everything is.
+  merger(const fs::path& pack_dir, const std::unordered_set<oid>* wanted, const cancel_token& cancel)
+      : dir_(pack_dir), wanted_(wanted), cancel_(cancel), out_(pack_dir / "tmp_merged.pack.new") {}
 
   result<fs::path> run(const std::vector<pack_on_disk>& chosen) {
     for (const auto& pack : chosen) {
@@ -115,10 +118,12 @@ public:
       if (!opened) return std::move(opened).error();
       sources_.push_back(*std::move(opened));
     }
-    count_objects();
+    place_objects();
+    if (wanted_ != nullptr)
+      if (auto placed = place_bases(); !placed) return std::move(placed).error();
     std::string head{"PACK"};
     append_big_endian(head, 2, 4);
-    append_big_endian(head, count_, 4);
+    append_big_endian(head, places_.size(), 4);
     if (auto done = out_.write(head); !done) return std::move(done).error();
     for (const auto& source : sources_)
       if (auto done = copy(source); !done) return std::move(done).error();
@@ -128,25 +133,49 @@ public:
   }
 
 private:
-  void count_objects() {
+  void place_objects() {
     std::size_t all = 0;
     for (const auto& source : sources_) all += source.size();
-    places_.reserve(all);
+    places_.reserve(wanted_ != nullptr ? wanted_->size() : all);
     for (const auto& source : sources_)
-      for (std::size_t n = 0; n < source.size(); ++n) count_ += places_.emplace(source.id(n), 0).second ? 1U : 0U;
+      for (std::size_t n = 0; n < source.size(); ++n)
+        if (const auto id = source.id(n); wanted_ == nullptr || wanted_->contains(id)) places_.emplace(id, 0);
   }
+
+  /// What is wanted may be a difference from what is not. A base mostly lies before what needs it, so that one look from the end finds nearly all.
+  result<void> place_bases() {
+    for (bool found = true; found;) {
+      found = false;
+      for (const auto& source : sources_)
+        for (std::size_t n = source.size(); n-- > 0;) {
+          if (n % look_interval == 0 && cancel_.expired()) return stopped();
+          if (!places_.contains(source.id(n))) continue;
+          auto entry = source.entry(n);
+          if (!entry) return std::move(entry).error();
+          if (entry->base == entry_base::none) continue;
+          auto base = base_of(source, *entry);
+          if (!base) return std::move(base).error();
+          found = places_.emplace(*base, 0).second || found;
+        }
+    }
+    return {};
+  }
+
+  [[nodiscard]] failure stopped() const { return {cancel_.reason(), "merging packs was stopped", {}, {}, {}}; }
+
+  static result<oid> base_of(const pack_file& source, const pack_entry& e) { return e.base == entry_base::offset ? source.id_at(e.base_offset) : result<oid>{e.base_id}; }
 
   result<void> copy(const pack_file& source) {
     for (std::size_t n = 0; n < source.size(); ++n) {
-      if (n % look_interval == 0 && cancel_.expired()) return failure{cancel_.reason(), "merging packs was stopped", {}, {}, {}};
+      if (n % look_interval == 0 && cancel_.expired()) return stopped();
+      const auto place = places_.find(source.id(n));
+      if (place == places_.end() || place->second != 0) continue;
       auto entry = source.entry(n);
       if (!entry) return std::move(entry).error();
-      auto& place = places_.at(entry->id);
-      if (place != 0) continue;
       const auto begin = out_.size();
       auto checksum = append(source, *entry);
       if (!checksum) return std::move(checksum).error();
-      place = begin;
+      place->second = begin;
       objects_.push_back({entry->id, begin, *checksum});
     }
     return {};
@@ -158,12 +187,9 @@ private:
       if (auto done = out_.write(e.whole); !done) return std::move(done).error();
       return e.checksum;
     }
-    oid base = e.base_id;
-    if (e.base == entry_base::offset) {
-      auto id = source.id_at(e.base_offset);
-      if (!id) return std::move(id).error();
-      base = *id;
-    }
+    const auto named = base_of(source, e);
+    if (!named) return named.error();
+    const auto& base = *named;
     const auto at = places_.find(base);
     if (at == places_.end()) return failure{ec::corrupt_cache, "a pack of the mirror lacks the base of a delta", {}, {}, {}};
     std::string entry = head_of(at->second == 0 ? 7 : 6, e.size);
@@ -230,13 +256,32 @@ private:
   }
 
   const fs::path& dir_;
+  const std::unordered_set<oid>* const wanted_;
   const cancel_token& cancel_;
   hashed_file out_;
   std::vector<pack_file> sources_;
   std::unordered_map<oid, std::uint64_t> places_; ///< offset in the new pack, 0 before it is written
   std::vector<written_object> objects_;
-  std::uint64_t count_ = 0;
 };
+
+result<std::vector<pack_on_disk>> packs_in(const fs::path& pack_dir) {
+  std::vector<pack_on_disk> packs;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(pack_dir, error))
+    if (entry.path().extension() == ".pack") packs.push_back({entry.path(), entry.file_size(error)});
+  if (error) return file_failure("reading the packs", pack_dir, error.value());
+  return packs;
+}
+
+/// One takes the place of these: they go when it is on the disk.
+result<void> merge(const fs::path& pack_dir, const std::vector<pack_on_disk>& chosen, const std::unordered_set<oid>* wanted, const cancel_token& cancel) {
+  auto merged = merger{pack_dir, wanted, cancel}.run(chosen);
+  if (!merged) return std::move(merged).error();
+  for (const auto& pack : chosen)
+    if (pack.path != *merged)
+      if (auto removed = remove_pack(pack.path); !removed) return removed;
+  return {};
+}
 
 } // namespace
 
@@ -250,19 +295,18 @@ result<void> remove_pack(const fs::path& pack) {
 }
 
 result<bool> merge_packs(const fs::path& pack_dir, const cancel_token& cancel) {
-  std::vector<pack_on_disk> packs;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(pack_dir, error))
-    if (entry.path().extension() == ".pack") packs.push_back({entry.path(), entry.file_size(error)});
-  if (error) return file_failure("reading the packs", pack_dir, error.value());
-  const auto chosen = choose(std::move(packs));
+  auto packs = packs_in(pack_dir);
+  if (!packs) return std::move(packs).error();
+  const auto chosen = choose(*std::move(packs));
   if (chosen.empty()) return false;
-  auto merged = merger{pack_dir, cancel}.run(chosen);
-  if (!merged) return std::move(merged).error();
-  for (const auto& pack : chosen)
-    if (pack.path != *merged)
-      if (auto removed = remove_pack(pack.path); !removed) return std::move(removed).error();
+  if (auto merged = merge(pack_dir, chosen, nullptr, cancel); !merged) return std::move(merged).error();
   return true;
+}
+
+result<void> merge_wanted(const fs::path& pack_dir, const std::unordered_set<oid>& wanted, const cancel_token& cancel) {
+  auto packs = packs_in(pack_dir);
+  if (!packs) return std::move(packs).error();
+  return merge(pack_dir, *packs, &wanted, cancel);
 }
 
 } // namespace veranda::git

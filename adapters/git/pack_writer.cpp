@@ -51,6 +51,11 @@ pack_writer::~pack_writer() = default;
 
 result<void> pack_writer::append(std::string_view bytes) {
   bytes_ += bytes.size();
+  if (limits_.max_mirror_bytes != 0 && bytes_ + into_.pack_bytes() > limits_.max_mirror_bytes)
+    return failure{ec::too_large,
+                   "the mirror of this remote would take more than the " + std::to_string(limits_.max_mirror_bytes) +
+                     " bytes that one may take, half of what all may; raise --mirror-max-bytes, or make the repository smaller",
+                   {}, {}, {}};
   if (bytes_ > limits_.max_pack_bytes)
     return failure{ec::too_large, "the pack is larger than the " + std::to_string(limits_.max_pack_bytes) + " bytes allowed; raise --max-pack-bytes", {}, {}, {}};
   pending_.append(bytes);

@@ -26,6 +26,8 @@ struct git_world {
     memory_objects objects;
     ref_table_ptr refs = std::make_shared<const ref_table>();
     std::string index;
+    std::uint64_t bytes = 1000; ///< on the disk
+    wall_time last_used{};
   };
   std::map<std::string, remote> remotes;
   std::map<std::string, mirror_data> mirrors; ///< by directory
@@ -110,6 +112,12 @@ public:
   result<void> remove_mirror(const std::filesystem::path& dir) override {
     world_.mirrors.erase(dir.string());
     return {};
+  }
+  std::optional<logic::mirror_use> measure_mirror(const std::filesystem::path& dir) override {
+    const auto at = world_.mirrors.find(dir.string());
+    if (at == world_.mirrors.end())
+      return std::nullopt;
+    return logic::mirror_use{dir.filename().string(), at->second.identity, at->second.bytes, at->second.last_used};
   }
   result<git::listing> list_refs(const remote_endpoint& remote, const git::ref_prefixes& prefixes, const std::string& known, const cancel_token&) override {
     return world_.list(remote.url, prefixes, known);
