@@ -110,6 +110,7 @@ struct repository_state_view {
   std::string phase;
   std::string place; ///< in the queue, and why it waits there; empty: it does not wait
   sync_plan plan = {};
+  std::string remote = {}; ///< its identity as text; empty: it has none
 };
 struct get_state {};
 /// OpenRepository: the object's present state; older generations of the same uid are harmless.

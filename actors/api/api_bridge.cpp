@@ -114,11 +114,11 @@ result<std::string> add_deep_state(caf::actor_system& system, const supervisor_a
   return outcome;
 }
 
-result<std::string> explain_repository(caf::actor_system& system, const supervisor_actor& supervisor, const object_key& key, wall_time now) {
+result<std::string> explain_repository(caf::actor_system& system, const supervisor_actor& supervisor, const mirror_shelf& mirrors, const object_key& key, wall_time now) {
   caf::scoped_actor self{system};
   result<std::string> outcome = failure{ec::internal, "no answer", {}, {}, {}};
   self->request(supervisor, patience, key, msg::get_state{})
-    .receive([&](const msg::repository_state_view& view) { outcome = explanation_json(key, view, now); }, [&](caf::error& e) { outcome = to_failure(e); });
+    .receive([&](const msg::repository_state_view& view) { outcome = explanation_json(key, view, mirrors.find(view.remote), now); }, [&](caf::error& e) { outcome = to_failure(e); });
   return outcome;
 }
 

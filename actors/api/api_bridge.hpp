@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/workers/mirror_shelf.hpp"
 #include "adapters/api/api_server.hpp"
 #include "messages/actor_handles.hpp"
 
@@ -16,6 +17,6 @@ std::shared_ptr<api::object_writer> make_object_writer(caf::actor_system& system
 result<std::string> add_deep_state(caf::actor_system& system, const supervisor_actor& supervisor, const std::string& name, std::string dump);
 
 /// What the repository itself answers about what it does, and why. `not_found` when none of this name runs.
-result<std::string> explain_repository(caf::actor_system& system, const supervisor_actor& supervisor, const object_key& key, wall_time now);
+result<std::string> explain_repository(caf::actor_system& system, const supervisor_actor& supervisor, const mirror_shelf& mirrors, const object_key& key, wall_time now);
 
 } // namespace veranda

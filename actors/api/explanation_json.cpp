@@ -69,6 +69,12 @@ json run_of(const sync_run& run) {
   return out;
 }
 
+json mirror_of(const mirror_facts& mirror) {
+  json out{{"bytes", mirror.bytes}, {"lastUsed", format_rfc3339(mirror.last_used)}};
+  put(out, "removed", mirror.removed);
+  return out;
+}
+
 json last_error_of(const msg::repository_state_view& view, const std::string& advice) {
   const auto& wrong = view.plan.invalid ? view.plan.invalid : view.plan.error;
   if (!wrong)
@@ -78,7 +84,7 @@ json last_error_of(const msg::repository_state_view& view, const std::string& ad
 
 } // namespace
 
-std::string explanation_json(const object_key& key, const msg::repository_state_view& view, wall_time now) {
+std::string explanation_json(const object_key& key, const msg::repository_state_view& view, const std::optional<mirror_facts>& mirror, wall_time now) {
   const auto told = logic::explain({view.plan, view.durable, view.status, view.phase, view.place}, now);
   const auto& d = view.durable;
   json out{{"kind", "RepositoryExplanation"}, {"namespace", key.ns}, {"name", key.name}, {"time", format_rfc3339(now)}, {"state", told.state}, {"why", told.why}};
@@ -95,6 +101,8 @@ std::string explanation_json(const object_key& key, const msg::repository_state_
   out["packages"] = d.packages;
   out["revisions"] = d.revisions;
   out["bad"] = d.bad_count;
+  if (mirror)
+    out["mirror"] = mirror_of(*mirror);
   if (auto error = last_error_of(view, told.advice); !error.is_null())
     out["lastError"] = std::move(error);
   out["notes"] = told.notes;

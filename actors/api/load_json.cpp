@@ -42,6 +42,7 @@ std::string load_json(const process_load& process, const std::vector<repository_
            {"workers", {{"all", process.workers}, {"busy", process.busy}}},
            {"queued", process.queued},
            {"memoryBytes", process.memory_bytes},
+           {"mirrors", {{"count", process.mirrors.count}, {"bytes", process.mirrors.bytes}, {"maxBytes", process.mirrors.max_bytes}, {"removed", process.mirrors.removed}}},
            {"api", {{"requests", process.api.requests}, {"connections", process.api.connections}, {"watches", process.api.watches}}}};
   out["repositories"] = json::array();
   for (const auto& r : repositories)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/common/metric_telemetry.hpp"
+#include "actors/workers/mirror_shelf.hpp"
 #include "adapters/api/api_server.hpp"
 
 namespace veranda {
@@ -13,6 +14,7 @@ struct process_load {
   std::size_t busy = 0;    ///< of them
   std::size_t queued = 0;  ///< jobs that wait for one
   std::uint64_t memory_bytes = 0; ///< resident
+  mirror_totals mirrors;
   api::api_load api;
 };
 

@@ -116,6 +116,9 @@ metric_set::metric_set()
       fetches{registry, {"veranda_remote_fetches_total", rising, "Fetches from a remote into its mirror.", {"result", "error_class"}}, outcomes(false)},
       fetch_duration{registry, {"veranda_remote_fetch_seconds", spread, "Duration of a fetch."}, no_labels, work_buckets},
       fetched_bytes{registry, {"veranda_remote_fetched_bytes_total", rising, "Bytes received by fetches."}, no_labels},
+      mirrors{registry, {"veranda_mirrors", level, "Mirrors on the disk."}, no_labels},
+      mirror_bytes{registry, {"veranda_mirror_bytes", level, "Bytes that the mirrors take on the disk, as measured after the last job on each."}, no_labels},
+      mirrors_removed{registry, {"veranda_mirrors_removed_total", rising, "Mirrors removed to stay within --mirror-max-bytes, to be fetched whole when they are needed."}},
 
       hosts{registry,
             {"veranda_hosts", level, "Hosts of remotes that are taken to be down (unavailable), or that asked to be left alone for a while (paused).", {"state"}},

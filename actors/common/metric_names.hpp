@@ -59,6 +59,9 @@ struct metric_set {
   counters fetches;
   histograms fetch_duration;
   counters fetched_bytes;
+  gauges mirrors;
+  gauges mirror_bytes;
+  collected_family mirrors_removed;
 
   // Hosts of remotes
   gauges hosts;

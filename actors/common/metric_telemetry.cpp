@@ -139,6 +139,12 @@ void metric_telemetry::host_changed(bool answers) { metrics_.host_transitions.at
 
 void metric_telemetry::held_back(const char* reason) { metrics_.held_back.at({reason}).add(); }
 
+void metric_telemetry::mirrors(std::size_t count, std::uint64_t bytes, std::uint64_t removed) {
+  metrics_.mirrors.get().set(static_cast<double>(count));
+  metrics_.mirror_bytes.get().set(static_cast<double>(bytes));
+  mirrors_removed_ = removed;
+}
+
 void metric_telemetry::queue(std::size_t waiting, std::size_t busy) {
   metrics_.queue_length.get().set(static_cast<double>(waiting));
   metrics_.workers_busy.get().set(static_cast<double>(busy));
@@ -199,6 +205,8 @@ void metric_telemetry::collect_process() {
   metrics_.build_info.add({options_.version}, 1);
   metrics_.start_time.clear();
   metrics_.start_time.add({}, unix_time(options_.started));
+  metrics_.mirrors_removed.clear();
+  metrics_.mirrors_removed.add({}, static_cast<double>(mirrors_removed_.load()));
 }
 
 void metric_telemetry::collect_series(const object_key& key, const repository_facts& facts) {

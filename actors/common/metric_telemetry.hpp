@@ -55,6 +55,8 @@ public:
   void repositories(std::size_t count) override;
   /// Whether this process works, or stands by.
   void leading(bool leads);
+  /// What the mirrors take on the disk, and how many were removed to stay within the limit since the start.
+  void mirrors(std::size_t count, std::uint64_t bytes, std::uint64_t removed);
   void condition_transition(const std::string& reason) override;
   void watch_event(const char* type) override;
   void watch_restarted(std::string_view reason) override;
@@ -98,6 +100,7 @@ private:
   const std::shared_ptr<cell_registry> cells_;
   metric_set metrics_;
   std::atomic<std::size_t> waiting_{0}, busy_{0};
+  std::atomic<std::uint64_t> mirrors_removed_{0}; ///< as told
   std::mutex scrape_; ///< one writer of the collected families at a time
   mutable std::mutex mutex_;  ///< guards `repositories_`
   std::map<object_key, repository_facts> repositories_;

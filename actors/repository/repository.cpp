@@ -28,7 +28,7 @@ std::string phase_of(const repository_state& st) {
 /// What there is to say of this repository; where it waits is known to others.
 caf::result<msg::repository_state_view> state_view(self_ptr self) {
   auto& st = self->state;
-  msg::repository_state_view view{st.machine->status(wall_now(st)), st.machine->durable(), phase_of(st), {}, st.machine->plan(wall_now(st), times_shown)};
+  msg::repository_state_view view{st.machine->status(wall_now(st)), st.machine->durable(), phase_of(st), {}, st.machine->plan(wall_now(st), times_shown), st.applied.remote_name};
   auto promise = self->make_response_promise<msg::repository_state_view>();
   if (!st.running || st.running->applying || !st.applied.remote) {
     promise.deliver(std::move(view));

@@ -18,6 +18,7 @@ git::transport_limits limits_of(const config::settings& s, std::chrono::millisec
   limits.max_pack_bytes = s.max_pack_bytes;
   limits.max_pack_objects = s.max_pack_objects;
   limits.max_object_memory = s.max_object_memory;
+  limits.max_mirror_bytes = logic::most_of_one(s.mirror_max_bytes);
   limits.allow_plaintext_credentials = s.allow_plaintext_credentials;
   limits.allow_git_protocol = s.allow_git_protocol;
   limits.ssh_accept_unknown_hosts = s.ssh_accept_unknown_hosts;

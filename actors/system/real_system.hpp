@@ -83,6 +83,7 @@ private:
   [[nodiscard]] process_load process_now() const;
   /// The API's threads are no actors: its cell is filled when somebody looks.
   void show_api_load();
+  void show_mirrors(); ///< likewise
 
   /// Until every PackageRev object is as it should be, or cannot be made so; false when `give_up` says so.
   bool await_package_revs(caf::scoped_actor& self, const std::function<bool()>& give_up);
@@ -123,7 +124,9 @@ private:
   watcher_actor watcher_;
   lease_keeper_actor lease_keeper_; ///< null when nobody is to be elected
   std::shared_ptr<source::repository_source> source_; ///< the watcher's
+  std::shared_ptr<mirror_shelf> mirrors_;
   cell_ptr api_cell_;
+  cell_ptr mirrors_cell_;
   std::unique_ptr<api::api_server> api_;
 };
 

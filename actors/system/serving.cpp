@@ -46,13 +46,18 @@ result<void> real_system::start_api() {
   }
   deps.livez = [] { return api::probe{true, "[+]ping ok\n"}; };
   deps.readyz = [this] { return probe_with_data_directory(); };
-  deps.metrics = [this] { return telemetry_->render(env_.wall_now()); };
+  deps.metrics = [this] {
+    const auto mirrors = mirrors_->totals();
+    telemetry_->mirrors(mirrors.count, mirrors.bytes, mirrors.removed);
+    return telemetry_->render(env_.wall_now());
+  };
   deps.dump = [this](const std::string& name, bool deep) -> result<std::string> {
     show_api_load();
+    show_mirrors();
     auto text = dump_json(*env_.cells, env_.wall_now(), name);
     return deep ? add_deep_state(*system_, supervisor_, name, std::move(text)) : result<std::string>{std::move(text)};
   };
-  deps.explain = [this](const object_key& repository) { return explain_repository(*system_, supervisor_, repository, env_.wall_now()); };
+  deps.explain = [this](const object_key& repository) { return explain_repository(*system_, supervisor_, *mirrors_, repository, env_.wall_now()); };
   deps.top = [this] { return load_json(process_now(), telemetry_->loads()); };
   deps.log = [](const std::string& line) { log::debug("api", line); };
   auto started = api::start_api_server(s, std::move(deps));
@@ -73,9 +78,19 @@ process_load real_system::process_now() const {
   out.workers = settings_.max_concurrent_syncs;
   std::tie(out.queued, out.busy) = telemetry_->jobs();
   out.memory_bytes = resident_memory();
+  out.mirrors = mirrors_->totals();
   if (const auto* server = commit_target_->load())
     out.api = server->load();
   return out;
+}
+
+void real_system::show_mirrors() {
+  const auto all = mirrors_->totals();
+  mirrors_cell_->set_state(all.max_bytes != 0 && all.bytes > all.max_bytes ? "beyond the limit" : "within the limit");
+  mirrors_cell_->set_detail("count", std::to_string(all.count));
+  mirrors_cell_->set_detail("bytes", std::to_string(all.bytes));
+  mirrors_cell_->set_detail("limit", std::to_string(all.max_bytes));
+  mirrors_cell_->set_detail("removed", std::to_string(all.removed));
 }
 
 void real_system::show_api_load() {

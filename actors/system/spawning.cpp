@@ -77,6 +77,8 @@ void real_system::spawn_writers() {
 }
 
 void real_system::spawn_workers() {
+  mirrors_ = std::make_shared<mirror_shelf>(parts_.git, settings_.data_dir / "mirrors", settings_.mirror_max_bytes, env_.wall_now);
+  mirrors_cell_ = env_.cells->add("mirrors");
   auto tools = std::make_shared<job_tools>();
   tools->git = parts_.git;
   tools->secrets = parts_.secrets;
@@ -87,6 +89,7 @@ void real_system::spawn_workers() {
   tools->limits.max_sync_bytes = settings_.max_sync_bytes;
   tools->limits.max_metadata_bytes = settings_.max_metadata_bytes;
   tools->telemetry = env_.telemetry;
+  tools->mirrors = mirrors_;
   const std::size_t workers = settings_.max_concurrent_syncs;
   pool_ = spawn_pool("worker", worker_pool_state::name, {.slots = workers, .per_host = slots_per_host(settings_, workers, workers - 1)}, settings_.sync_deadline, tools);
   listers_ = spawn_pool("lister", "lister-pool", {.slots = listers}, settings_.listing_timeout, tools);

@@ -270,8 +270,26 @@ result<msg::job_result> sweep_mirrors(const msg::job& job, const job_tools& tool
     if (auto removed = tools.git->remove_mirror(orphan); !removed)
       problem = removed.error();
   }
+  if (tools.mirrors)
+    tools.mirrors->look(*job.cancel);
   if (problem)
     return *problem;
+  return msg::job_result{};
+}
+
+/// What the job did to its mirror counts however it ended.
+result<msg::job_result> run_sync(const msg::job& job, const job_tools& tools, const progress_report& progress) {
+  auto done = sync_run_on_mirror{job, tools, progress}.run();
+  if (tools.mirrors)
+    tools.mirrors->used(job.mirror, *job.cancel);
+  return done;
+}
+
+result<msg::job_result> remove_mirror(const msg::job& job, const job_tools& tools) {
+  if (auto removed = tools.git->remove_mirror(job.mirror); !removed)
+    return removed.error();
+  if (tools.mirrors)
+    tools.mirrors->forget(job.mirror);
   return msg::job_result{};
 }
 
@@ -282,12 +300,8 @@ result<msg::job_result> run_job(const msg::job& job, const job_tools& tools, con
     return failure{job.cancel->reason(), "stopped before it began", {}, {}, {}};
   switch (job.kind) {
   case msg::job_kind::list: return run_list(job, tools);
-  case msg::job_kind::sync: return sync_run_on_mirror{job, tools, progress}.run();
-  case msg::job_kind::remove_mirror: {
-    if (auto removed = tools.git->remove_mirror(job.mirror); !removed)
-      return removed.error();
-    return msg::job_result{};
-  }
+  case msg::job_kind::sync: return run_sync(job, tools, progress);
+  case msg::job_kind::remove_mirror: return remove_mirror(job, tools);
   case msg::job_kind::sweep_mirrors: return sweep_mirrors(job, tools);
   }
   return failure{ec::internal, "unknown kind of job", {}, {}, {}};

@@ -2,7 +2,7 @@
 
 #include "actors/common/env.hpp"
 #include "actors/logic/discovery/discovery.hpp"
-#include "adapters/git/git_client.hpp"
+#include "actors/workers/mirror_shelf.hpp"
 #include "adapters/secrets/secret_source.hpp"
 #include "adapters/store/package_cache.hpp"
 #include "messages/actor_handles.hpp"
@@ -19,6 +19,7 @@ struct job_tools {
   std::function<void(std::shared_ptr<const store::content_batch>, std::shared_ptr<msg::content_gate>)> store_contents;
   logic::discovery_limits limits;
   std::shared_ptr<veranda::telemetry> telemetry; ///< null: nothing is counted
+  std::shared_ptr<mirror_shelf> mirrors;         ///< null: nobody minds what mirrors take
 };
 
 /// What a job tells about its progress while it runs.

@@ -79,12 +79,13 @@ setting count(std::string_view name, std::string_view meaning, Integer settings:
           [=](const settings& s) { return std::to_string(s.*field); }};
 }
 
-setting bytes(std::string_view name, std::string_view meaning, std::uint64_t settings::* field, std::uint64_t least, std::uint64_t most) {
+setting bytes(std::string_view name, std::string_view meaning, std::uint64_t settings::* field, std::uint64_t least, std::uint64_t most, bool zero_allowed = false) {
   return {name, "BYTES", meaning,
-          "must be a number of bytes, with Ki, Mi, Gi or Ti behind it if you like, from " + show_bytes(least) + " to " + show_bytes(most),
+          "must be a number of bytes, with Ki, Mi, Gi or Ti behind it if you like, from " + show_bytes(least) + " to " + show_bytes(most) + (zero_allowed ? ", or 0" : ""),
           [=](settings& s, std::string_view text) {
             const auto value = parse_bytes(text);
-            if (!value || *value < least || *value > most) return false;
+            const bool off = zero_allowed && value == std::uint64_t{0};
+            if (!value || (!off && (*value < least || *value > most))) return false;
             s.*field = *value;
             return true;
           },
@@ -382,6 +383,10 @@ std::vector<setting> make_table() {
             "Most memory that one git object may take while it is made of the differences it is stored as. A remote's history that has large files in many versions needs "
             "three times the size of the largest.",
             &settings::max_object_memory, 16ULL << 20U, 1ULL << 40U),
+      bytes("mirror-max-bytes",
+            "What all mirrors may take on the disk together; 0 is no limit. Beyond it the least recently used go, but for those in use, and are fetched whole when something changes "
+            "there. One may take half of it.",
+            &settings::mirror_max_bytes, 1ULL << 20U, 1ULL << 50U, true),
       bytes("max-resource-bytes", "Largest file of a package whose content is kept; larger ones are named as omitted.", &settings::max_resource_bytes, 1ULL << 10U,
             1ULL << 30U),
       bytes("max-sync-bytes", "Most bytes of package files, not compressed, that one sync may bring into the cache.", &settings::max_sync_bytes, 1ULL << 20U, 1ULL << 40U),

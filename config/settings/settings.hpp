@@ -63,6 +63,7 @@ struct settings {
   std::uint64_t max_pack_bytes = 8ULL << 30U;
   std::uint64_t max_pack_objects = 10'000'000;
   std::uint64_t max_object_memory = 1ULL << 30U; ///< bytes
+  std::uint64_t mirror_max_bytes = 64ULL << 30U; ///< of all together; 0: no limit
   std::uint64_t max_resource_bytes = 8ULL << 20U;
   std::uint64_t max_sync_bytes = 4ULL << 30U;       ///< of package files that one sync may bring into the cache
   std::uint64_t max_metadata_bytes = 512ULL << 20U; ///< memory of the revisions that one sync adds or changes

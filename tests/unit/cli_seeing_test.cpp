@@ -59,6 +59,16 @@ std::string names(const std::string& text) {
 
 } // namespace
 
+BOOST_AUTO_TEST_CASE(an_explanation_tells_of_the_mirror) {
+  const auto now = at("2026-03-10T10:00:00Z");
+  auto e = explanation();
+  BOOST_TEST(!has(explanation_text(e, now), "Mirror"), "none was seen");
+  e["mirror"] = {{"bytes", 3 << 19}, {"lastUsed", "2026-03-10T09:45:00Z"}};
+  BOOST_TEST(has(words(explanation_text(e, now)), "Mirror: 1.5Mi, last used 2026-03-10T09:45:00Z (15m ago)"));
+  e["mirror"] = {{"bytes", 0}, {"lastUsed", "2026-03-10T09:45:00Z"}, {"removed", "2026-03-10T09:50:00Z"}};
+  BOOST_TEST(has(words(explanation_text(e, now)), "Mirror: removed 2026-03-10T09:50:00Z (10m ago) to stay within --mirror-max-bytes; the next sync that finds a change fetches everything"));
+}
+
 BOOST_AUTO_TEST_CASE(an_explanation_reads_from_what_is_to_why_and_what_was) {
   const auto text = explanation_text(explanation(), at("2026-03-10T10:00:00Z"));
   for (const char* part : {"Name:           team/r\n", "State:          retrying: the last sync failed\n", "Queue:          number 3 of 12\n",
@@ -82,6 +92,12 @@ BOOST_AUTO_TEST_CASE(an_explanation_of_little_is_short) {
 
 BOOST_AUTO_TEST_CASE(top_begins_with_the_process) {
   BOOST_TEST(has(top_text(load(), "busy", "", {}, 0, 0), "up 2m, workers busy 2 of 4, queued 7, memory 100Mi, API 2.0 requests/s, connections 3, watches 1\n\n"));
+  auto more = load();
+  more["mirrors"] = {{"count", 3}, {"bytes", 5 << 20}, {"maxBytes", 0}, {"removed", 0}};
+  BOOST_TEST(has(top_text(more, "busy", "", {}, 0, 0), "memory 100Mi, mirrors 3 with 5.0Mi, API"));
+  more["mirrors"]["maxBytes"] = 8 << 20;
+  more["mirrors"]["removed"] = 2;
+  BOOST_TEST(has(top_text(more, "busy", "", {}, 0, 0), "mirrors 3 with 5.0Mi of 8.0Mi (2 removed), API"));
   BOOST_TEST(has(top_text(load(), "busy", "", top_sample{200, 110}, 0, 0), "API 4.0 requests/s"));
   BOOST_TEST(has(top_text(load(), "busy", "", top_sample{9000, 7000}, 0, 0), "API 2.0 requests/s")); // it was started anew
 }

@@ -179,6 +179,7 @@ BOOST_FIXTURE_TEST_CASE(each_report_reaches_its_family, fixture) {
   telemetry.manifest_problems(4);
   telemetry.listing_ended(nullptr, 30ms, 100);
   telemetry.fetched(nullptr, 2s, 5000);
+  telemetry.mirrors(4, 8000, 3);
   telemetry.queue(7, 2);
   telemetry.queue_wait(3s);
   telemetry.cache_transaction(true, 2ms);
@@ -210,6 +211,9 @@ BOOST_FIXTURE_TEST_CASE(each_report_reaches_its_family, fixture) {
       {R"(veranda_remote_fetches_total{result="success",error_class="none"})", "1"},
       {"veranda_remote_fetch_seconds_sum", "2"},
       {"veranda_remote_fetched_bytes_total", "5000"},
+      {"veranda_mirrors", "4"},
+      {"veranda_mirror_bytes", "8000"},
+      {"veranda_mirrors_removed_total", "3"},
       {"veranda_queue_length", "7"},
       {"veranda_workers_busy", "2"},
       {"veranda_queue_wait_seconds_sum", "3"},

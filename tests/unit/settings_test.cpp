@@ -78,7 +78,7 @@ BOOST_AUTO_TEST_CASE(data_directory_follows_the_environment) {
 
 BOOST_AUTO_TEST_CASE(every_kind_of_value) {
   const auto s = valid({"--manifests", "m", "--listen=[::1]:0", "--once", "--allow-local=false", "--repo-sync-frequency", "1h30m", "--health-check-frequency=0",
-                        "--time-zone", "Europe/Berlin", "--max-pack-bytes=2Gi", "--max-pack-objects=2000", "--max-object-memory=2Gi", "--max-resource-bytes", "4096", "--max-sync-bytes=2Mi", "--max-metadata-bytes=3Mi", "--allow-create-branch", "--log-format=json", "--log-level", "debug",
+                        "--time-zone", "Europe/Berlin", "--max-pack-bytes=2Gi", "--max-pack-objects=2000", "--max-object-memory=2Gi", "--mirror-max-bytes=3Gi", "--max-resource-bytes", "4096", "--max-sync-bytes=2Mi", "--max-metadata-bytes=3Mi", "--allow-create-branch", "--log-format=json", "--log-level", "debug",
                         "--max-concurrent-syncs", "16"});
   BOOST_TEST(s.manifests == "m");
   BOOST_TEST(s.listen_address == "::1");
@@ -91,6 +91,10 @@ BOOST_AUTO_TEST_CASE(every_kind_of_value) {
   BOOST_TEST(s.max_pack_bytes == 2ULL << 30U);
   BOOST_TEST(s.max_pack_objects == 2000U);
   BOOST_TEST(s.max_object_memory == 2ULL << 30U);
+  BOOST_TEST(s.mirror_max_bytes == 3ULL << 30U);
+  BOOST_TEST(valid({"--mirror-max-bytes=0"}).mirror_max_bytes == 0U);
+  BOOST_TEST(only_problem({"--mirror-max-bytes=1Ki"}) == "flag --mirror-max-bytes: \"1Ki\": must be a number of bytes, with Ki, Mi, Gi or Ti behind it if you like, from 1Mi to 1024Ti, or 0");
+  BOOST_TEST(only_problem({"--max-pack-bytes=0"}).ends_with("to 1Ti"), "only where it means something");
   BOOST_TEST(s.max_resource_bytes == 4096U);
   BOOST_TEST(s.max_sync_bytes == 2U << 20U);
   BOOST_TEST(s.max_metadata_bytes == 3U << 20U);

@@ -71,6 +71,14 @@ void print_planned(std::ostream& out, const json& planned, wall_time now) {
   line(out, "Also planned", text);
 }
 
+std::string mirror_text(const json& mirror, wall_time now) {
+  if (!mirror.is_object())
+    return {};
+  if (const auto removed = text_at(mirror, {"removed"}); !removed.empty())
+    return "removed " + with_age(removed, now) + " to stay within --mirror-max-bytes; the next sync that finds a change fetches everything";
+  return human_bytes(number(mirror, "bytes")) + ", last used " + with_age(text_at(mirror, {"lastUsed"}), now);
+}
+
 void print_error(std::ostream& out, const json& error) {
   if (!error.is_object())
     return;
@@ -130,6 +138,7 @@ std::string explanation_text(const json& e, wall_time now) {
     line(out, "Last success", with_age(success, now));
   line(out, "Holds", text_at(e, {"packages"}) + " packages, " + text_at(e, {"revisions"}) + " revisions, " + text_at(e, {"bad"}) + " items not or not wholly");
   line(out, "Commit", text_at(e, {"commit"}));
+  line(out, "Mirror", mirror_text(part(e, "mirror"), now));
   print_error(out, part(e, "lastError"));
   if (const auto notes = part(e, "notes"); notes.is_array())
     for (const auto& note : notes)

@@ -1,7 +1,9 @@
 #include "tools/veranda/output.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <cstdio>
 #include <ostream>
 
 namespace veranda::cli {
@@ -165,6 +167,16 @@ std::string indented(const std::string& text, std::size_t by) {
   for (const char c : text)
     (out += c) += c == '\n' ? pad : "";
   return out;
+}
+
+std::string human_bytes(double count) {
+  static constexpr std::array units{"B", "Ki", "Mi", "Gi", "Ti"};
+  std::size_t unit = 0;
+  for (; count >= 1024 && unit + 1 < units.size(); ++unit)
+    count /= 1024;
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", unit == 0 || count >= 100 ? 0 : 1, count);
+  return text + std::string{units[unit]};
 }
 
 std::string printable(std::string_view text) {

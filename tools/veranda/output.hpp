@@ -28,6 +28,8 @@ private:
 
 /// The cell of a table as text.
 [[nodiscard]] std::string cell_text(const json& cell);
+/// `12.3Mi`.
+[[nodiscard]] std::string human_bytes(double count);
 /// Columns of a server's `Table`: those of priority 0, or all for `wide`; `namespaced` puts NAMESPACE first.
 [[nodiscard]] std::vector<std::string> table_headers(const json& column_definitions, bool wide, bool namespaced);
 [[nodiscard]] std::vector<std::string> table_row(const json& column_definitions, const json& row, bool wide, bool namespaced);

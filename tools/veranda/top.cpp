@@ -1,7 +1,6 @@
 #include "tools/veranda/commands.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <iostream>
 #include <sstream>
@@ -34,14 +33,6 @@ std::string duration(const json& row, const char* name) {
   return seconds < 100 ? fixed(seconds, seconds < 10 ? 2 : 1) + "s" : human_duration(std::chrono::seconds{static_cast<std::int64_t>(seconds)});
 }
 
-std::string bytes(double count) {
-  static constexpr std::array units{"B", "Ki", "Mi", "Gi", "Ti"};
-  std::size_t unit = 0;
-  for (; count >= 1024 && unit + 1 < units.size(); ++unit)
-    count /= 1024;
-  return fixed(count, unit == 0 || count >= 100 ? 0 : 1) + units[unit];
-}
-
 /// What each order compares; the largest comes first.
 struct order {
   std::string name;
@@ -71,6 +62,15 @@ std::vector<json> sorted_rows(const json& load, const std::string& sort, const s
   return rows;
 }
 
+/// Nothing of a daemon that is older and does not tell.
+std::string mirrors_text(const json& mirrors) {
+  if (!mirrors.contains("bytes"))
+    return {};
+  const auto most = number(mirrors, "maxBytes"), removed = number(mirrors, "removed");
+  return ", mirrors " + text_at(mirrors, {"count"}) + " with " + human_bytes(number(mirrors, "bytes")) + (most > 0 ? " of " + human_bytes(most) : "") +
+         (removed > 0 ? " (" + fixed(removed, 0) + " removed)" : "");
+}
+
 std::string header(const json& load, std::optional<top_sample> before) {
   const auto part = [&](const char* name) { return load.contains(name) && load[name].is_object() ? load[name] : json::object(); };
   const auto workers = part("workers");
@@ -81,7 +81,7 @@ std::string header(const json& load, std::optional<top_sample> before) {
   const auto spent = uptime - since.uptime;
   const auto rate = spent > 0 ? (number(api, "requests") - static_cast<double>(since.requests)) / spent : 0;
   return "up " + human_duration(std::chrono::seconds{static_cast<std::int64_t>(uptime)}) + ", workers busy " + text_at(workers, {"busy"}) + " of " + text_at(workers, {"all"}) +
-         ", queued " + text_at(load, {"queued"}) + ", memory " + bytes(number(load, "memoryBytes")) + ", API " + fixed(rate, 1) + " requests/s, connections " +
+         ", queued " + text_at(load, {"queued"}) + ", memory " + human_bytes(number(load, "memoryBytes")) + mirrors_text(part("mirrors")) + ", API " + fixed(rate, 1) + " requests/s, connections " +
          text_at(api, {"connections"}) + ", watches " + text_at(api, {"watches"});
 }
 
@@ -193,7 +193,7 @@ std::string top_text(const json& load, const std::string& sort, const std::strin
   text_table table{{"NAMESPACE", "NAME", "READY", "SYNCS/MIN", "FAILURES", "BUSY", "LAST", "LATE", "FETCHED", "PACKAGES", "REVISIONS"}};
   for (const auto& row : sorted_rows(load, sort, ns))
     table.add({cell_text(text_at(row, {"namespace"})), cell_text(text_at(row, {"name"})), row.contains("ready") ? text_at(row, {"ready"}) : "-", fixed(number(row, "syncs") / minutes, 2),
-               text_at(row, {"failures"}), duration(row, "busySeconds"), duration(row, "lastSeconds"), duration(row, "lateSeconds"), bytes(number(row, "fetchedBytes")),
+               text_at(row, {"failures"}), duration(row, "busySeconds"), duration(row, "lastSeconds"), duration(row, "lateSeconds"), human_bytes(number(row, "fetchedBytes")),
                text_at(row, {"packages"}), text_at(row, {"revisions"})});
   std::ostringstream out;
   out << header(load, before) << "\n\n";

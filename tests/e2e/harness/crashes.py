@@ -106,6 +106,33 @@ class Merging(Scenario):
         change_some(remote)
 
 
+class Outgrown(Scenario):
+    """The mirror holds mostly what no ref leads to, and its packs are written anew without that."""
+
+    merges = True
+
+    def prepare(self):
+        remote = self.repository()
+        remote.commit("base", package("p"))
+        for number in range(4):
+            if number:
+                self.synced()
+            remote.git("update-ref", "refs/heads/main", remote.resolve("refs/heads/base"))
+            remote.commit("main", {"p/blob": random.Random(number).randbytes(600 << 10)})
+
+
+class Evicting(Scenario):
+    """The mirror of a repository that is new takes the room of another's."""
+
+    flags = ("--mirror-max-bytes", "1Mi")
+
+    def prepare(self):
+        for name in "abc":
+            if name != "a":
+                self.synced()
+            self.repository(name).commit("main", {"p/blob": random.Random(name).randbytes(400 << 10), **package("p")})
+
+
 def publish_some(remote):
     for number in range(3):
         remote.publish(f"team/p{number}", 1)
@@ -119,7 +146,7 @@ def change_some(remote):
     remote.commit("drafts/team/p0/w2", package("team/p0", 3))
 
 
-SCENARIOS = {"cold": Cold, "empty": Empty, "incremental": Incremental, "merging": Merging}
+SCENARIOS = {"cold": Cold, "empty": Empty, "incremental": Incremental, "merging": Merging, "outgrown": Outgrown, "evicting": Evicting}
 
 
 def judge_failure(done):
