@@ -101,11 +101,11 @@ BOOST_FIXTURE_TEST_CASE(the_least_recently_used_goes_when_another_needs_its_room
   sync("a");
   sync("c");
   BOOST_TEST(there() == "ac");
-  const auto all = tools.mirrors->totals();
-  BOOST_TEST(all.count == 2U);
-  BOOST_TEST(all.bytes == 2'000U);
-  BOOST_TEST(all.max_bytes == 2'500U);
-  BOOST_TEST(all.removed == 1U);
+  const auto totals = tools.mirrors->totals();
+  BOOST_TEST(totals.count == 2U);
+  BOOST_TEST(totals.bytes == 2'000U);
+  BOOST_TEST(totals.max_bytes == 2'500U);
+  BOOST_TEST(totals.removed == 1U);
   BOOST_TEST(facts("a")->bytes == 1'000U);
   BOOST_TEST((facts("b")->removed == now));
   BOOST_TEST(facts("b")->bytes == 0U);
