@@ -1,6 +1,7 @@
 #include "adapters/git/curl_listing_engine.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace veranda::git {
 
@@ -8,6 +9,8 @@ namespace {
 
 constexpr std::chrono::milliseconds look_interval{100}; ///< how soon a cancelled token is noticed
 constexpr std::size_t max_remembered = 100'000;
+constexpr std::size_t read_at_once = 256U << 10U; ///< bytes of an answer that are read in some milliseconds; more are read on the side
+constexpr long buffer_bytes = 16L << 10;          ///< of one call, before they are unpacked to up to a thousand times as many
 
 } // namespace
 
@@ -23,14 +26,31 @@ struct curl_listing_engine::job {
   std::optional<std::chrono::milliseconds> host_pause; ///< as its answers said
   std::unique_ptr<http_transfer> transfer;
   std::string request_body;
-  std::string body;
-  std::unique_ptr<advertisement_reader> hello; ///< while the advertisement is asked for
-  std::optional<sha256_hasher> hasher;
+  std::string body; ///< is read when all of it has arrived
+  std::unique_ptr<advertisement_reader> hello; ///< while the advertisement is asked for; has read what came before `body`
+  std::optional<result<advertisement>> advertised = {}; ///< as read, like
+  std::optional<result<listing>> listed = {};
   bool guessed = false; ///< v2 was assumed from memory
   std::uint64_t received_bytes = 0;
   std::uint64_t held_bytes = 0; ///< of the answer that is arriving
   std::chrono::steady_clock::time_point until{}; ///< set when its turn has come
+
+  /// Reads what has arrived, and frees it. A million refs take a second.
+  void read(std::uint64_t max_refs);
 };
+
+void curl_listing_engine::job::read(std::uint64_t max_refs) {
+  if (hello) {
+    const auto fed = hello->feed(body);
+    advertised = fed ? hello->finish() : result<advertisement>{fed.error()};
+    hello = nullptr;
+    if (auto& found = *advertised; found && found->protocol == protocol_version::v0)
+      listed = listing_of(std::exchange(found->refs, nullptr), known_digest);
+  } else {
+    listed = read_ls_refs(body, prefixes, known_digest, max_refs);
+  }
+  body = {};
+}
 
 curl_listing_engine::curl_listing_engine(const transport_limits& limits, std::size_t max_connections, std::size_t per_host)
     : limits_(limits), max_running_(std::max<std::size_t>(1, max_connections)), per_host_(per_host), share_(limits.max_listings_bytes / 4 / max_running_),
@@ -49,12 +69,16 @@ curl_listing_engine::~curl_listing_engine() {
 }
 
 void curl_listing_engine::abandon() {
+  side_.clear();
   const failure ended{ec::shutting_down, "the listing was stopped: the program ends", {}, {}, {}};
   for (auto& [easy, j] : running_) {
     curl_multi_remove_handle(multi_, easy);
     deliver(std::move(j), ended);
   }
   running_.clear();
+  for (auto& [raw, j] : reading_) deliver(std::move(j), ended);
+  reading_.clear();
+  read_.clear();
   for (auto& j : waiting_) deliver(std::move(j), ended);
   waiting_.clear();
   call_back();
@@ -80,8 +104,7 @@ void curl_listing_engine::begin(const remote_endpoint& remote, const ref_prefixe
                                                .transfer = {},
                                                .request_body = {},
                                                .body = {},
-                                               .hello = {},
-                                               .hasher = {}}));
+                                               .hello = {}}));
 }
 
 void curl_listing_engine::wake() {
@@ -96,6 +119,7 @@ void curl_listing_engine::run_for(std::chrono::milliseconds slice) {
     int running = 0;
     curl_multi_perform(multi_, &running);
     collect();
+    collect_read();
     call_back();
     if (woken_.exchange(false) || active() == 0) return;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
@@ -107,16 +131,16 @@ void curl_listing_engine::run_for(std::chrono::milliseconds slice) {
 
 void curl_listing_engine::launch_waiting() {
   drop_cancelled_waiting();
-  if (running_.size() >= max_running_) return;
+  if (slots_taken() >= max_running_) return;
   std::erase_if(waiting_, [this](std::unique_ptr<job>& j) {
-    if (running_.size() >= max_running_ || share_used_up(j->origin)) return false;
+    if (slots_taken() >= max_running_ || share_used_up(j->origin)) return false;
     launch(std::move(j));
     return true;
   });
 }
 
 bool curl_listing_engine::can_launch() const {
-  return running_.size() < max_running_ && std::any_of(waiting_.begin(), waiting_.end(), [this](const auto& j) { return !share_used_up(j->origin); });
+  return slots_taken() < max_running_ && std::any_of(waiting_.begin(), waiting_.end(), [this](const auto& j) { return !share_used_up(j->origin); });
 }
 
 curl_listing_engine::standing curl_listing_engine::standing_of(const std::string& origin) const {
@@ -193,6 +217,7 @@ void curl_listing_engine::give_back(job& j) {
 void curl_listing_engine::send_request(job& j) {
   http_request request;
   request.max_bytes = limits_.max_listing_bytes;
+  request.buffer_bytes = buffer_bytes;
   request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(j.until - std::chrono::steady_clock::now());
   j.body = {};
   give_back(j);
@@ -203,20 +228,20 @@ void curl_listing_engine::send_request(job& j) {
     request.content_type = advertisement_type;
     sink = [this, &j](std::string_view bytes) {
       auto held = hold(j, bytes.size());
-      return held ? j.hello->feed(bytes) : held;
+      if (!held) return held;
+      if (j.held_bytes <= read_at_once) return j.hello->feed(bytes); // what is none at all is noticed at once
+      j.body.append(bytes);
+      return held;
     };
   } else {
     j.request_body = ls_refs_request(j.prefixes, limits_.user_agent);
-    j.hasher.emplace();
     request.url = j.place->service_url();
     request.body = &j.request_body;
     request.headers = refs_headers_.get();
     request.content_type = result_type;
     sink = [this, &j](std::string_view bytes) {
       auto held = hold(j, bytes.size());
-      if (!held) return held;
-      j.body.append(bytes);
-      j.hasher->update(bytes);
+      if (held) j.body.append(bytes);
       return held;
     };
   }
@@ -253,51 +278,77 @@ void curl_listing_engine::on_finished(std::unique_ptr<job> j, CURLcode code) {
     if (j->guessed && f.code == ec::unsupported) return again(std::move(j));
     return deliver(std::move(j), f);
   }
-  if (j->hello) on_advertisement(std::move(j), *answer);
-  else on_refs(std::move(j), *answer);
+  if (answer->accepted) return read(std::move(j));
+  if (j->hello) on_other_advertisement(std::move(j), *answer);
+  else on_other_refs(std::move(j), *answer);
 }
 
-void curl_listing_engine::on_advertisement(std::unique_ptr<job> j, const http_answer& answer) {
+void curl_listing_engine::on_other_advertisement(std::unique_ptr<job> j, const http_answer& answer) {
   auto& place = *j->place;
-  const auto fail = [&](failure f) { deliver(std::move(j), at_remote(std::move(f), place.label())); };
-  if (!answer.accepted && !answer.location.empty()) {
-    if (auto followed = place.follow(answer.location, limits_); !followed) return fail(std::move(followed).error());
-    j->hello = std::make_unique<advertisement_reader>(j->prefixes, limits_.max_refs);
-    return run(std::move(j));
-  }
-  if (!answer.accepted) return fail(place.explain(answer.problem(place.label())));
-  auto found = j->hello->finish();
-  if (!found) return fail(std::move(found).error());
-  remember(*j, found->protocol);
-  if (found->protocol == protocol_version::v0) {
-    listing out{table_digest(*found->refs), found->refs, protocol_version::v0, j->received_bytes};
-    if (out.digest == j->known_digest) out.refs = nullptr;
-    return deliver(std::move(j), std::move(out));
-  }
-  if (!found->has("ls-refs")) return fail({ec::unsupported, "the server speaks protocol v2 without ls-refs", {}, {}, {}});
-  j->hello = nullptr;
+  if (answer.location.empty()) return deliver(std::move(j), at_remote(place.explain(answer.problem(place.label())), place.label()));
+  if (auto followed = place.follow(answer.location, limits_); !followed) return deliver(std::move(j), at_remote(std::move(followed).error(), place.label()));
+  j->hello = std::make_unique<advertisement_reader>(j->prefixes, limits_.max_refs);
   run(std::move(j));
 }
 
-void curl_listing_engine::on_refs(std::unique_ptr<job> j, const http_answer& answer) {
-  const auto label = j->place->label();
-  if (!answer.accepted) {
-    const bool final = answer.status == 401 || answer.status == 403 || answer.status == 407 || answer.status == 429 || answer.status == 503;
-    if (j->guessed && !final) return again(std::move(j));
-    auto f = j->place->explain(answer.problem(label));
-    return deliver(std::move(j), std::move(f));
+void curl_listing_engine::on_other_refs(std::unique_ptr<job> j, const http_answer& answer) {
+  const bool final = answer.status == 401 || answer.status == 403 || answer.status == 407 || answer.status == 429 || answer.status == 503;
+  if (j->guessed && !final) return again(std::move(j));
+  auto f = j->place->explain(answer.problem(j->place->label()));
+  deliver(std::move(j), std::move(f));
+}
+
+/// A long list is read on the side, and keeps its slot and its memory meanwhile.
+void curl_listing_engine::read(std::unique_ptr<job> j) {
+  if (j->held_bytes <= read_at_once) {
+    j->read(limits_.max_refs);
+    return on_read(std::move(j));
   }
-  listing out{to_hex(j->hasher->finish()), nullptr, protocol_version::v2, j->received_bytes};
-  if (out.digest == j->known_digest) return deliver(std::move(j), std::move(out));
-  ls_refs_reader reader{j->prefixes, limits_.max_refs};
-  auto fed = reader.feed(j->body);
-  auto table = fed ? reader.finish() : result<ref_table_ptr>{std::move(fed).error()};
-  if (table) {
-    out.refs = *std::move(table);
-    return deliver(std::move(j), std::move(out));
+  auto* at = j.get();
+  reading_.emplace(at, std::move(j));
+  side_.add([this, at] {
+    at->read(limits_.max_refs);
+    {
+      const std::lock_guard lock{read_mutex_};
+      read_.push_back(at);
+    }
+    curl_multi_wakeup(multi_);
+  });
+}
+
+void curl_listing_engine::collect_read() {
+  std::vector<job*> ended;
+  {
+    const std::lock_guard lock{read_mutex_};
+    ended.swap(read_);
   }
-  if (j->guessed && table.error().code != ec::too_large) return again(std::move(j));
-  deliver(std::move(j), at_remote(std::move(table).error(), label));
+  for (auto* at : ended) on_read(std::move(reading_.extract(at).mapped()));
+}
+
+void curl_listing_engine::on_read(std::unique_ptr<job> j) {
+  if (j->advertised) on_advertisement(std::move(j));
+  else on_refs(std::move(j));
+}
+
+void curl_listing_engine::on_advertisement(std::unique_ptr<job> j) {
+  const auto fail = [&](failure f) { deliver(std::move(j), at_remote(std::move(f), j->place->label())); };
+  auto found = *std::exchange(j->advertised, std::nullopt);
+  if (!found) return fail(std::move(found).error());
+  remember(*j, found->protocol);
+  if (found->protocol == protocol_version::v0) return on_refs(std::move(j));
+  if (!found->has("ls-refs")) return fail({ec::unsupported, "the server speaks protocol v2 without ls-refs", {}, {}, {}});
+  run(std::move(j));
+}
+
+void curl_listing_engine::on_refs(std::unique_ptr<job> j) {
+  auto listed = *std::exchange(j->listed, std::nullopt);
+  if (listed) {
+    listed->received_bytes = j->received_bytes;
+    return deliver(std::move(j), std::move(listed));
+  }
+  if (j->guessed && listed.error().code != ec::too_large) return again(std::move(j));
+  auto f = at_remote(std::move(listed).error(), j->place->label());
+  deliver(std::move(j), std::move(f));
 }
 
 /// What was remembered no longer holds: from the beginning, once.

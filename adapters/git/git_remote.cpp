@@ -4,7 +4,6 @@
 #include "adapters/git/pack_writer.hpp"
 #include "adapters/git/ref_listing.hpp"
 #include "adapters/git/stream_upload_pack.hpp"
-#include "messages/model/digest.hpp"
 
 #include <algorithm>
 #include <unordered_set>
@@ -26,22 +25,14 @@ std::unique_ptr<upload_pack> connect(const remote_endpoint& remote, const git_ur
 
 result<listing> list_local(upload_pack& service, const ref_prefixes& prefixes, const std::string& known_digest, const transport_limits& limits) {
   std::string body;
-  sha256_hasher hasher;
   auto called = service.call(protocol_version::v2, ls_refs_request(prefixes, limits.user_agent), [&](std::string_view bytes) -> result<void> {
     if (body.size() + bytes.size() > limits.max_listing_bytes) return list_too_large(limits.max_listing_bytes);
     body.append(bytes);
-    hasher.update(bytes);
     return {};
   });
   if (!called) return at_remote(std::move(called).error(), service.label());
-  listing out{to_hex(hasher.finish()), nullptr, protocol_version::v2, body.size()};
-  if (out.digest == known_digest) return out;
-  ls_refs_reader reader{prefixes, limits.max_refs};
-  if (auto fed = reader.feed(body); !fed) return at_remote(std::move(fed).error(), service.label());
-  auto table = reader.finish();
-  if (!table) return at_remote(std::move(table).error(), service.label());
-  out.refs = *std::move(table);
-  return out;
+  auto listed = read_ls_refs(body, prefixes, known_digest, limits.max_refs);
+  return listed ? listed : at_remote(std::move(listed).error(), service.label());
 }
 
 result<listing> list_http(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest, const transport_limits& limits,

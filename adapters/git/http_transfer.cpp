@@ -12,7 +12,6 @@ namespace {
 constexpr std::size_t max_header_bytes = 256U << 10U;
 constexpr std::size_t max_foreign_bytes = 64U << 10U;
 constexpr std::size_t kept_head_bytes = 64;
-constexpr long buffer_bytes = 256L << 10;
 constexpr std::string_view secret_field = "spec.git.secretRef";
 constexpr int poll_slice_ms = 100;
 
@@ -161,7 +160,7 @@ void http_transfer::prepare(const http_request& request, const http_place& place
     curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body->size()));
     curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request.body->data());
   }
-  curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, buffer_bytes);
+  curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, request.buffer_bytes);
   curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, limits.connect_timeout.count())));
   curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, std::min(limits.total_timeout, request.timeout).count())));
   curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &http_transfer::on_body);

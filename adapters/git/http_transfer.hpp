@@ -55,6 +55,7 @@ struct http_request {
   bool compressed = true;
   bool http2 = true;
   std::uint64_t max_bytes = 0; ///< of the answer, decoded
+  long buffer_bytes = 256L << 10; ///< read at a time, before they are decoded
   std::chrono::milliseconds timeout = std::chrono::milliseconds::max(); ///< when the limits allow more
 };
 

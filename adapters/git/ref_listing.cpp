@@ -140,6 +140,25 @@ result<ref_table_ptr> ls_refs_reader::finish() {
   return collector_.finish();
 }
 
+result<listing> read_ls_refs(std::string_view answer, const ref_prefixes& prefixes, const std::string& known_digest, std::uint64_t max_refs) {
+  sha256_hasher hasher;
+  hasher.update(answer);
+  listing out{to_hex(hasher.finish()), nullptr, protocol_version::v2, answer.size()};
+  if (out.digest == known_digest) return out;
+  ls_refs_reader reader{prefixes, max_refs};
+  if (auto fed = reader.feed(answer); !fed) return std::move(fed).error();
+  auto table = reader.finish();
+  if (!table) return std::move(table).error();
+  out.refs = *std::move(table);
+  return out;
+}
+
+listing listing_of(ref_table_ptr table, const std::string& known_digest) {
+  listing out{table_digest(*table), nullptr, protocol_version::v0, 0};
+  if (out.digest != known_digest) out.refs = std::move(table);
+  return out;
+}
+
 bool advertisement::has(std::string_view capability) const noexcept {
   return std::any_of(capabilities.begin(), capabilities.end(), [capability](const std::string& c) {
     return c.starts_with(capability) && (c.size() == capability.size() || c[capability.size()] == '=');

@@ -87,6 +87,12 @@ private:
   state state_ = state::start;
 };
 
+/// What the whole answer to `ls-refs` lists; its table is left out when the digest is the known one.
+[[nodiscard]] result<listing> read_ls_refs(std::string_view answer, const ref_prefixes& prefixes, const std::string& known_digest, std::uint64_t max_refs);
+
+/// The same for a table from a server without v2.
+[[nodiscard]] listing listing_of(ref_table_ptr table, const std::string& known_digest);
+
 /// Digest over a parsed table, for servers without v2 (their advertisements may hold session ids).
 [[nodiscard]] std::string table_digest(const ref_table& table);
 

@@ -60,17 +60,16 @@ result<listing> list_by_exchange(exchange_carrier& carrier, const ref_prefixes& 
                   return reader.feed(bytes);
                 }};
   if (auto carried = carrier.carry(talk); !carried) return at_remote(std::move(carried).error(), carrier.label());
-  listing out{{}, nullptr, hello.protocol, talk.heard_bytes()};
+  listing out;
   if (hello.protocol == protocol_version::v0) {
-    out.digest = table_digest(*hello.refs);
-    out.refs = hello.refs;
+    out = listing_of(hello.refs, known_digest);
   } else {
     auto table = reader.finish();
     if (!table) return at_remote(std::move(table).error(), carrier.label());
-    out.digest = to_hex(hasher.finish());
-    out.refs = *std::move(table);
+    out = {to_hex(hasher.finish()), nullptr, hello.protocol, 0};
+    if (out.digest != known_digest) out.refs = *std::move(table);
   }
-  if (out.digest == known_digest) out.refs = nullptr;
+  out.received_bytes = talk.heard_bytes();
   return out;
 }
 
