@@ -67,12 +67,15 @@ void mirror_shelf::trim(const cancel_token& cancel) {
 void mirror_shelf::trim_once(const cancel_token& cancel) {
   auto all = there();
   auto bytes = bytes_of(all);
+  std::string why = "no other is there";
   for (const auto& m : logic::removal_order(std::move(all), max_bytes_)) {
     if (bytes <= max_bytes_ || cancel.expired())
       break;
     const auto removed = git_->remove_mirror(all_ / m.name);
-    if (git_->measure_mirror(all_ / m.name)) // a job holds it, or has made it again
+    if (git_->measure_mirror(all_ / m.name)) { // a job holds it, or has made it again
+      why = removed ? "it is in use again" : describe(removed.error());
       continue;
+    }
     went(m);
     bytes -= m.bytes;
     log::info(component, "a mirror was removed to stay within --mirror-max-bytes; it is fetched whole when something changes there",
@@ -82,8 +85,8 @@ void mirror_shelf::trim_once(const cancel_token& cancel) {
   }
   const bool beyond = bytes > max_bytes_ && !cancel.expired();
   if (beyond && !said_)
-    log::warn(component, "the mirrors take more than --mirror-max-bytes, and those that could go are in use or cannot be removed; raise it when this stays so",
-              {{"bytes", std::to_string(bytes)}, {"limit", std::to_string(max_bytes_)}});
+    log::warn(component, "the mirrors take more than --mirror-max-bytes, and what could go cannot be removed now; raise it when this stays so",
+              {{"bytes", std::to_string(bytes)}, {"limit", std::to_string(max_bytes_)}, {"err", why}});
   said_ = beyond;
 }
 

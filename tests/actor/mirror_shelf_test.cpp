@@ -149,6 +149,7 @@ BOOST_FIXTURE_TEST_CASE(that_nothing_can_go_is_said_once_until_it_fits_again, ho
     sync("a");
   });
   BOOST_TEST(count(said, "the mirrors take more than --mirror-max-bytes") == 2U, said);
+  BOOST_TEST(count(said, "in use") == 2U, said);
 }
 
 BOOST_FIXTURE_TEST_CASE(without_a_limit_all_stay_and_are_counted, house) {
