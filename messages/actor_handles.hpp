@@ -39,6 +39,7 @@ using worker_actor = caf::typed_actor<caf::replies_to<msg::job>::with<msg::job_r
 /// The bounded queue in front of the workers. `overloaded` when it is full.
 using worker_pool_actor = caf::typed_actor<caf::replies_to<msg::job>::with<msg::job_result>, caf::reacts_to<msg::drop_stopped_jobs>,
                                            caf::replies_to<msg::find_job>::with<std::string>,
+                                           caf::reacts_to<msg::limits_changed>,
                                            caf::reacts_to<msg::worker_overdue>>; // INTERNAL timer
 
 /// What is known of each host, for all remotes there: whether it is up, and whether it wants to be left alone. Asked before a listing or a fetch, told what came of it.
@@ -46,7 +47,8 @@ using host_keeper_actor = caf::typed_actor<caf::replies_to<msg::enter_host>::wit
                                            caf::reacts_to<msg::host_due>>; // INTERNAL timer
 
 /// Ref listings over http(s). Own thread, one libcurl multi.
-using http_actor = caf::typed_actor<caf::replies_to<msg::list_http>::with<msg::listing_ptr>,
+using http_actor = caf::typed_actor<caf::replies_to<msg::list_http>::with<msg::listing_ptr>, caf::replies_to<msg::find_job>::with<std::string>,
+                                    caf::reacts_to<msg::limits_changed>,
                                     caf::reacts_to<msg::continue_transfers>>; // INTERNAL
 
 /// One remote: single-flight listing, one job on its mirror at a time.

@@ -17,6 +17,7 @@
 namespace veranda {
 
 namespace logic {
+struct admission_limits;
 struct machine_settings;
 }
 
@@ -69,6 +70,11 @@ struct first_sync_finished {
 /// Settings were read anew: repositories, those that begin later included, decide by these.
 struct settings_changed {
   std::shared_ptr<const logic::machine_settings> machine;
+};
+/// Settings were read anew: how much may run and wait from now on. What runs or waits goes on.
+struct limits_changed {
+  std::shared_ptr<const logic::admission_limits> limits;
+  std::chrono::milliseconds job_timeout{0}; ///< of jobs that start from now on
 };
 /// INTERNAL timers.
 struct restart_due {
@@ -239,6 +245,7 @@ struct list_http {
   git::ref_prefixes prefixes;
   std::string known_digest;
   cancel_token_ptr cancel;
+  bool user = false; ///< a person waits for it
 };
 /// INTERNAL: drive the transfers for another slice.
 struct continue_transfers {};
@@ -266,7 +273,7 @@ struct job_result {
 };
 /// Jobs whose token was stopped while they wait are answered at once.
 struct drop_stopped_jobs {};
-/// Where the job with this token waits: one clause, empty when it does not wait here.
+/// Where the job, or the listing, with this token waits: one clause, empty when it does not wait here.
 struct find_job {
   cancel_token_ptr cancel;
 };
@@ -391,6 +398,7 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::await_first_syncs)
 VERANDA_LOCAL_MESSAGE(veranda::msg::first_syncs)
 VERANDA_LOCAL_MESSAGE(veranda::msg::first_sync_finished)
 VERANDA_LOCAL_MESSAGE(veranda::msg::settings_changed)
+VERANDA_LOCAL_MESSAGE(veranda::msg::limits_changed)
 VERANDA_LOCAL_MESSAGE(veranda::msg::restart_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::consistency_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::conflicts_due)

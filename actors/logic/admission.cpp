@@ -8,7 +8,21 @@ namespace {
 constexpr std::size_t most_people_in_a_row = 3;
 constexpr std::size_t max_remembered = 100'000;
 
+std::string why_words(admission_wait cause, const std::string& what) {
+  switch (cause) {
+    case admission_wait::slots: return "all " + what + "s are busy";
+    case admission_wait::host: return "as many work on its host as may";
+    case admission_wait::unproven: return "its host did not answer yet, and few " + what + "s try such hosts";
+    case admission_wait::own_turn: return "others of its namespace are before it, and namespaces take turns";
+  }
+  return {};
+}
+
 } // namespace
+
+std::string in_words(const admission_place& place, std::size_t waiting, const std::string& what) {
+  return "number " + std::to_string(place.position) + " of " + std::to_string(waiting) + " that wait for a " + what + ": " + why_words(place.cause, what);
+}
 
 admission::standing admission::standing_of(const std::string& host) const {
   if (limits_.unproven == 0 || host.empty()) return standing::answering;
@@ -23,7 +37,7 @@ bool admission::is_full(const std::string& host, const host_load& load) const no
 bool admission::is_unproven_full(const std::string& host, const host_load& load) const {
   const auto s = standing_of(host);
   if (s == standing::answering) return false;
-  return load.running > 0 || unproven_running_ >= limits_.unproven || (s == standing::failing && failing_running_ >= std::max<std::size_t>(1, limits_.failing));
+  return load.running >= limits_.unproven_per_host || unproven_running_ >= limits_.unproven || (s == standing::failing && failing_running_ >= std::max<std::size_t>(1, limits_.failing));
 }
 
 void admission::count_unproven(standing s, int by) {
@@ -119,6 +133,11 @@ void admission::done(std::uint64_t id, std::optional<bool> answered) {
     answers_.insert_or_assign(ended.host, *answered);
   }
   shift(ended.host, 0, -1);
+}
+
+void admission::change_limits(admission_limits limits) {
+  limits_ = limits;
+  startable_hosts_ = static_cast<std::size_t>(std::ranges::count_if(hosts_, [this](const auto& h) { return startable(h.first, h.second); }));
 }
 
 bool admission::cancel(std::uint64_t id) {

@@ -12,9 +12,11 @@ namespace veranda::logic {
 struct admission_limits {
   std::size_t slots = 4;            ///< jobs running at once; 0: no limit
   std::size_t per_host = 0;         ///< of them on one host; 0: no limit
-  std::size_t unproven = 0;         ///< of them on hosts that did not answer last time or are not known yet, one on each; 0: no limit
+  std::size_t unproven = 0;         ///< of them on hosts that did not answer last time or are not known yet; 0: no limit
+  std::size_t unproven_per_host = 1; ///< of these on one host
   std::size_t failing = 0;          ///< of these on hosts that did not answer last time
   std::size_t max_queued = 100'000; ///< waiting jobs; beyond it `overloaded`
+  bool operator==(const admission_limits&) const = default;
 };
 
 struct admission_job {
@@ -38,6 +40,9 @@ struct admission_place {
   bool operator==(const admission_place&) const = default;
 };
 
+/// `number 3 of 40 that wait for a worker: all workers are busy`, of a place among `waiting` and what is waited for.
+[[nodiscard]] std::string in_words(const admission_place& place, std::size_t waiting, const std::string& what);
+
 enum class admission_answer : std::uint8_t { accepted, overloaded, duplicate };
 
 /// The queue in front of the worker slots. Jobs of people go first, then the rest, which gets every fourth start all the same; in each of these two lanes namespaces take
@@ -58,6 +63,8 @@ public:
   bool cancel(std::uint64_t id);
   /// Nothing when it is not waiting. Linear in the number of namespaces and in the job's own.
   [[nodiscard]] std::optional<admission_place> place(std::uint64_t id) const;
+  /// What runs or waits beyond them goes on.
+  void change_limits(admission_limits limits);
   [[nodiscard]] std::size_t waiting() const noexcept { return jobs_.size(); }
   [[nodiscard]] std::size_t running() const noexcept { return running_.size(); }
 

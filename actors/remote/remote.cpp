@@ -190,7 +190,7 @@ void start_listing(self_ptr self) {
     auto& state = self->state;
     state.asked_at = self->clock().now();
     if (state.deps.over_http) {
-      ask(self, state.deps.http, state.deps.listing_patience, msg::list_http{state.deps.identity, prefixes, state.listing_known, cancel})
+      ask(self, state.deps.http, state.deps.listing_patience, msg::list_http{state.deps.identity, prefixes, state.listing_known, cancel, user})
         .then([self](const msg::listing_ptr& listed) { listing_ended(self, listed); }, failed);
       state.deps.wake_http();
       return;
@@ -351,7 +351,9 @@ caf::result<std::string> on_get_place(self_ptr self, const msg::get_place& m) {
       return std::string{"waits until its host is known to answer: a try is under way"};
     if (!st.deps.over_http)
       return self->delegate(st.deps.listers, msg::find_job{st.listing_token});
-    return std::string{};
+    auto place = self->delegate(st.deps.http, msg::find_job{st.listing_token});
+    st.deps.wake_http();
+    return place;
   }
   if (std::any_of(st.next_waiters.begin(), st.next_waiters.end(), of_uid))
     return std::string{"waits for the end of a listing of its remote that began too early"};

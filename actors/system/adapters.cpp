@@ -84,6 +84,11 @@ result<std::unique_ptr<store::object_store_reader>> adapters::read_objects() con
 }
 result<std::unique_ptr<store::package_cache_reader>> adapters::read_cache() const { return store::open_package_cache_reader(cache_file); }
 
+void adapters::take_limits(const config::settings& settings) const {
+  listing_limits.set(limits_of(settings, settings.listing_timeout));
+  fetch_limits.set(limits_of(settings, settings.sync_deadline));
+}
+
 result<void> adapters::set_cache_aside() const { return set_aside(cache_file, cache_damaged); }
 
 result<std::unique_ptr<store::package_cache>> adapters::open_cache() const {
@@ -111,8 +116,9 @@ result<adapters> open_adapters(const config::settings& settings) {
   if (!cache)
     return cache.error();
   out.first_cache = std::move(*cache);
-  out.git = git::make_git_client(limits_of(settings, settings.listing_timeout), limits_of(settings, settings.sync_deadline));
-  out.listings = git::make_listing_engine(limits_of(settings, settings.listing_timeout), settings.max_connections, settings.max_concurrent_per_host);
+  out.take_limits(settings);
+  out.git = git::make_git_client(out.listing_limits, out.fetch_limits);
+  out.listings = git::make_listing_engine(out.listing_limits, settings.max_connections, settings.max_concurrent_per_host);
   return out;
 }
 

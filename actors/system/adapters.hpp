@@ -18,6 +18,7 @@ struct adapters {
   std::uint64_t max_resource_bytes = 0; ///< what syncs keep of a file
   std::unique_ptr<store::data_dir_lock> data;
   std::string token; ///< of the API
+  live<git::transport_limits> listing_limits, fetch_limits; ///< of the next two
   std::shared_ptr<git::git_client> git;
   std::shared_ptr<git::listing_engine> listings;
   std::shared_ptr<secrets::secret_files> secret_files = std::make_shared<secrets::secret_files>();
@@ -27,6 +28,8 @@ struct adapters {
   std::shared_ptr<store::object_store> objects; ///< null on Kubernetes
   std::unique_ptr<store::package_cache> first_cache; ///< for the cache writer, which opens later ones itself
 
+  /// What may be changed while they are used.
+  void take_limits(const config::settings& settings) const;
   /// The embedded store, or the API server.
   [[nodiscard]] result<std::unique_ptr<store::object_store_reader>> read_objects() const;
   [[nodiscard]] result<std::unique_ptr<store::package_cache_reader>> read_cache() const;

@@ -45,7 +45,7 @@ bool real_system::shut_down() {
   if (std::exchange(down_, true) || !system_)
     return clean_;
   stopping_ = true;
-  const auto deadline = std::chrono::steady_clock::now() + settings_.shutdown_deadline;
+  const auto deadline = std::chrono::steady_clock::now() + in_force_.shutdown_deadline;
   if (api_)
     api_->stop();
   {
@@ -66,6 +66,7 @@ bool real_system::shut_down() {
     flush_status(self);
     stop(self, status_, deadline);
     stop(self, http_, deadline, [this] { parts_.listings->wake(); });
+    tools_.set({}); // they know the cache
     drain(self, cache_, deadline);
     drain(self, object_store_, deadline);
   }

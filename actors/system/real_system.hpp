@@ -21,6 +21,12 @@ namespace veranda {
 /// What repositories decide by.
 [[nodiscard]] logic::machine_settings machine_settings_of(const config::settings& settings);
 
+/// How much may be done and wait at once, by whom.
+struct work_limits {
+  logic::admission_limits workers, listers, distant_listers, http;
+};
+[[nodiscard]] work_limits work_limits_of(const config::settings& settings);
+
 /// The one `running_system`: made by system.cpp, its actors by spawning.cpp and spawning_kube.cpp, its API by serving.cpp; waiting.cpp asks them, reloading.cpp reads settings anew; ending.cpp takes
 /// all down.
 class real_system final : public running_system {
@@ -50,10 +56,12 @@ private:
 
   /// Wakes the API's watches after a commit. Thread safe.
   std::function<void()> committed();
+  /// Tells everybody what changed since `before`.
+  void spread_settings(const config::settings& before);
   void spawn_writers();
   void spawn_workers();
-  worker_pool_actor spawn_pool(const std::string& worker_kind, const std::string& kind, logic::admission_limits limits, std::chrono::milliseconds deadline,
-                               std::shared_ptr<const job_tools> tools);
+  [[nodiscard]] job_tools tools_with(const config::settings& settings);
+  worker_pool_actor spawn_pool(const std::string& worker_kind, const std::string& kind, const logic::admission_limits& limits, std::chrono::milliseconds deadline);
   /// Of what only an API server has.
   void spawn_keepers();
   void spawn_supervisor();
@@ -92,7 +100,8 @@ private:
   void await_rest(std::size_t left, time_point deadline);
 
   const config::settings settings_; ///< as started with
-  config::settings reloaded_ = settings_; ///< of what can be read anew, as last read
+  config::settings in_force_ = settings_; ///< with what was read anew
+  std::atomic<std::size_t> workers_{settings_.max_concurrent_syncs}; ///< of these, for the threads of the API
   const system_hooks hooks_;
   adapters parts_;
   runtime_env env_;
@@ -110,6 +119,7 @@ private:
   std::unique_ptr<caf::actor_system> system_;
   object_store_actor object_store_;
   cache_writer_actor cache_;
+  live<job_tools> tools_;
   status_writer_actor status_;
   worker_pool_actor pool_;
   worker_pool_actor listers_;

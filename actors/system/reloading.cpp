@@ -4,6 +4,8 @@
 
 #include <caf/send.hpp>
 
+#include <utility>
+
 namespace veranda {
 
 logic::machine_settings machine_settings_of(const config::settings& s) {
@@ -18,25 +20,40 @@ logic::machine_settings machine_settings_of(const config::settings& s) {
   return m;
 }
 
+void real_system::spread_settings(const config::settings& before) {
+  workers_ = in_force_.max_concurrent_syncs;
+  parts_.take_limits(in_force_);
+  tools_.set(tools_with(in_force_));
+  const auto was = work_limits_of(before), now = work_limits_of(in_force_);
+  const auto tell = [](const auto& whom, const logic::admission_limits& old, const logic::admission_limits& limits, std::chrono::milliseconds old_time, std::chrono::milliseconds time) {
+    if (limits != old || time != old_time)
+      caf::anon_send(whom, msg::limits_changed{std::make_shared<const logic::admission_limits>(limits), time});
+  };
+  tell(pool_, was.workers, now.workers, before.sync_deadline, in_force_.sync_deadline);
+  tell(listers_, was.listers, now.listers, before.listing_timeout, in_force_.listing_timeout);
+  tell(distant_listers_, was.distant_listers, now.distant_listers, before.listing_timeout, in_force_.listing_timeout);
+  tell(http_, was.http, now.http, {}, {}); // it has its time from its engine
+  parts_.listings->wake();
+  if (const auto machine = machine_settings_of(in_force_); machine != machine_settings_of(before)) {
+    const msg::settings_changed changed{std::make_shared<const logic::machine_settings>(machine)};
+    caf::anon_send(supervisor_, changed);
+    if (follower_)
+      caf::anon_send(follower_, changed);
+  }
+}
+
 void real_system::reload(const config::settings& again) {
   std::string taken;
   for (const auto& row : config::setting_table()) {
     const auto wanted = row.show(again);
-    if (row.reloads && wanted != row.show(reloaded_))
+    if (row.reloads && wanted != row.show(in_force_))
       taken += (taken.empty() ? "" : " ") + std::string{row.name} + "=" + wanted;
     else if (!row.reloads && wanted != row.show(settings_))
       log::warn("system", "a changed setting needs a restart; the old value holds until then",
                 {{"setting", std::string{row.name}}, {"in_force", row.show(settings_)}, {"wanted", wanted}});
   }
   log::set_level(log::parse_level(again.log_level));
-  const auto before = machine_settings_of(reloaded_);
-  reloaded_ = again;
-  if (const auto machine = machine_settings_of(again); machine != before) {
-    const msg::settings_changed changed{std::make_shared<const logic::machine_settings>(machine)};
-    caf::anon_send(supervisor_, changed);
-    if (follower_)
-      caf::anon_send(follower_, changed);
-  }
+  spread_settings(std::exchange(in_force_, config::reloaded(in_force_, again)));
   log::info("system", "the settings were read anew", {{"changed", taken.empty() ? "nothing" : taken}});
   if (!api_)
     return;

@@ -75,7 +75,7 @@ process_load real_system::process_now() const {
   process_load out;
   out.now = env_.wall_now();
   out.started = telemetry_->started();
-  out.workers = settings_.max_concurrent_syncs;
+  out.workers = workers_;
   std::tie(out.queued, out.busy) = telemetry_->jobs();
   out.memory_bytes = resident_memory();
   out.mirrors = mirrors_->totals();

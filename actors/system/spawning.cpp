@@ -76,42 +76,54 @@ void real_system::spawn_writers() {
   status_ = system_->spawn(status_writer, std::move(status));
 }
 
+work_limits work_limits_of(const config::settings& s) {
+  const std::size_t workers = s.max_concurrent_syncs, queued = s.max_queued_syncs;
+  work_limits out;
+  out.workers = {.slots = workers, .per_host = slots_per_host(s, workers, workers - 1), .max_queued = queued};
+  out.listers = {.slots = listers, .max_queued = queued};
+  out.distant_listers = {.slots = distant_listers,
+                         .per_host = slots_per_host(s, distant_listers, distant_listers / 2),
+                         .unproven = distant_listers / 2,
+                         .failing = distant_listers / 4,
+                         .max_queued = queued};
+  out.http = {.slots = s.max_connections, .per_host = s.max_concurrent_per_host};
+  return out;
+}
+
+job_tools real_system::tools_with(const config::settings& settings) {
+  job_tools tools;
+  tools.git = parts_.git;
+  tools.secrets = parts_.secrets;
+  tools.open_cache = [this] { return open_cache(); };
+  tools.make_decoder = kpt::make_decoder;
+  tools.store_contents = [cache = cache_](auto batch, auto gate) { caf::anon_send(cache, msg::store_contents{std::move(batch), std::move(gate)}); };
+  tools.limits.max_resource_bytes = settings.max_resource_bytes;
+  tools.limits.max_sync_bytes = settings.max_sync_bytes;
+  tools.limits.max_metadata_bytes = settings.max_metadata_bytes;
+  tools.telemetry = env_.telemetry;
+  tools.mirrors = mirrors_;
+  return tools;
+}
+
 void real_system::spawn_workers() {
   mirrors_ = std::make_shared<mirror_shelf>(parts_.git, settings_.data_dir / "mirrors", settings_.mirror_max_bytes, env_.wall_now);
   mirrors_cell_ = env_.cells->add("mirrors");
-  auto tools = std::make_shared<job_tools>();
-  tools->git = parts_.git;
-  tools->secrets = parts_.secrets;
-  tools->open_cache = [this] { return open_cache(); };
-  tools->make_decoder = kpt::make_decoder;
-  tools->store_contents = [cache = cache_](auto batch, auto gate) { caf::anon_send(cache, msg::store_contents{std::move(batch), std::move(gate)}); };
-  tools->limits.max_resource_bytes = settings_.max_resource_bytes;
-  tools->limits.max_sync_bytes = settings_.max_sync_bytes;
-  tools->limits.max_metadata_bytes = settings_.max_metadata_bytes;
-  tools->telemetry = env_.telemetry;
-  tools->mirrors = mirrors_;
-  const std::size_t workers = settings_.max_concurrent_syncs;
-  pool_ = spawn_pool("worker", worker_pool_state::name, {.slots = workers, .per_host = slots_per_host(settings_, workers, workers - 1)}, settings_.sync_deadline, tools);
-  listers_ = spawn_pool("lister", "lister-pool", {.slots = listers}, settings_.listing_timeout, tools);
-  distant_listers_ = spawn_pool("distant-lister", "distant-lister-pool",
-                                {.slots = distant_listers,
-                                 .per_host = slots_per_host(settings_, distant_listers, distant_listers / 2),
-                                 .unproven = distant_listers / 2,
-                                 .failing = distant_listers / 4},
-                                settings_.listing_timeout, tools);
+  tools_.set(tools_with(settings_));
+  const auto limits = work_limits_of(settings_);
+  pool_ = spawn_pool("worker", worker_pool_state::name, limits.workers, settings_.sync_deadline);
+  listers_ = spawn_pool("lister", "lister-pool", limits.listers, settings_.listing_timeout);
+  distant_listers_ = spawn_pool("distant-lister", "distant-lister-pool", limits.distant_listers, settings_.listing_timeout);
   hosts_ = system_->spawn(host_keeper, host_keeper_deps{env_, {}});
   http_ = system_->spawn<caf::detached>(http_listings, http_deps{env_, parts_.listings, parts_.secrets});
 }
 
-worker_pool_actor real_system::spawn_pool(const std::string& worker_kind, const std::string& kind, logic::admission_limits limits, std::chrono::milliseconds deadline,
-                             std::shared_ptr<const job_tools> tools) {
+worker_pool_actor real_system::spawn_pool(const std::string& worker_kind, const std::string& kind, const logic::admission_limits& limits, std::chrono::milliseconds deadline) {
   worker_pool_deps deps;
   deps.env = env_;
   deps.kind = kind;
   deps.limits = limits;
-  deps.limits.max_queued = settings_.max_queued_syncs;
   deps.job_timeout = deadline;
-  deps.spawn_worker = [env = env_, tools, worker_kind](worker_pool_actor::base* self, std::size_t index) {
+  deps.spawn_worker = [env = env_, tools = tools_, worker_kind](worker_pool_actor::base* self, std::size_t index) {
     return self->spawn<caf::detached>(worker, worker_deps{env, tools, worker_kind, std::to_string(index)});
   };
   return system_->spawn(worker_pool, std::move(deps));

@@ -29,7 +29,8 @@ worker_actor::behavior_type worker(worker_actor::stateful_pointer<worker_state> 
       auto& st = self->state;
       const handling h{*st.cell, "job", self->mailbox().size()};
       st.cell->set_detail("job", job.kind == msg::job_kind::sync ? to_string(job.sync.key) : job.remote.url);
-      auto outcome = run_job(job, *st.deps.tools, [&st](const std::string& phase, const std::string& detail) {
+      const auto tools = st.deps.tools.get();
+      auto outcome = run_job(job, *tools, [&st](const std::string& phase, const std::string& detail) {
         st.cell->set_state(phase);
         st.cell->set_detail("progress", detail);
       });

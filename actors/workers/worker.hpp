@@ -5,6 +5,7 @@
 #include "actors/workers/mirror_shelf.hpp"
 #include "adapters/secrets/secret_source.hpp"
 #include "adapters/store/package_cache.hpp"
+#include "messages/model/live.hpp"
 #include "messages/actor_handles.hpp"
 
 namespace veranda {
@@ -30,7 +31,7 @@ result<msg::job_result> run_job(const msg::job& job, const job_tools& tools, con
 
 struct worker_deps {
   runtime_env env;
-  std::shared_ptr<const job_tools> tools;
+  live<job_tools> tools; ///< each job keeps those it began with
   std::string kind; ///< cell kind: `worker` or `lister`
   std::string key;
 };

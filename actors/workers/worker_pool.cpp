@@ -32,6 +32,17 @@ worker_pool_state::busy_worker new_worker(self_ptr self) {
   return {st.deps.spawn_worker(self, index), index};
 }
 
+/// Makes workers until there is one for each slot, and ends idle ones that are too many; busy ones end after their job.
+void fit_workers(self_ptr self) {
+  auto& st = self->state;
+  while (st.idle.size() + st.busy.size() < st.deps.limits.slots)
+    st.idle.push_back(new_worker(self));
+  while (!st.idle.empty() && st.idle.size() + st.busy.size() > st.deps.limits.slots) {
+    exit_now(st.idle.back().handle, caf::exit_reason::user_shutdown);
+    st.idle.pop_back();
+  }
+}
+
 /// Takes the job off the books and gives its worker back, or another one when this one cannot be trusted to be free.
 std::optional<worker_pool_state::pending> job_ended(self_ptr self, std::uint64_t id, bool worker_is_free, std::optional<bool> answered = std::nullopt) {
   auto& st = self->state;
@@ -45,9 +56,9 @@ std::optional<worker_pool_state::pending> job_ended(self_ptr self, std::uint64_t
     } else {
       ++st.replaced;
       exit_now(worker.mapped().handle, caf::exit_reason::user_shutdown);
-      st.idle.push_back(new_worker(self));
     }
   }
+  fit_workers(self);
   return std::move(job.mapped());
 }
 
@@ -124,22 +135,10 @@ void on_overdue(self_ptr self, std::uint64_t id) {
   pump(self);
 }
 
-const char* words_of(logic::admission_wait cause) {
-  switch (cause) {
-  case logic::admission_wait::slots: return "all workers are busy";
-  case logic::admission_wait::host: return "as many work on its host as may";
-  case logic::admission_wait::unproven: return "its host did not answer yet, and few workers try such hosts";
-  case logic::admission_wait::own_turn: return "others of its namespace are before it, and namespaces take turns";
-  }
-  return "";
-}
-
 std::string place_of(const worker_pool_state& st, const cancel_token_ptr& token) {
   const auto job = std::find_if(st.jobs.begin(), st.jobs.end(), [&](const auto& j) { return j.second.job.cancel == token; });
   const auto place = job == st.jobs.end() ? std::nullopt : st.queue->place(job->first);
-  if (!place)
-    return {};
-  return "number " + std::to_string(place->position) + " of " + std::to_string(st.queue->waiting()) + " that wait for a worker: " + words_of(place->cause);
+  return place ? logic::in_words(*place, st.queue->waiting(), "worker") : std::string{};
 }
 
 caf::result<msg::job_result> on_job(self_ptr self, const msg::job& m) {
@@ -164,8 +163,7 @@ worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps dep
   st.deps = std::move(deps);
   st.cell = st.deps.env.cells->add(st.deps.kind);
   st.queue.emplace(st.deps.limits);
-  for (std::size_t i = 0; i < st.deps.limits.slots; ++i)
-    st.idle.push_back(new_worker(self));
+  fit_workers(self);
   self->set_exit_handler([self](caf::exit_msg& m) {
     for (auto& [id, job] : self->state.jobs)
       job.job.cancel->stop = true;
@@ -187,6 +185,15 @@ worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps dep
     [self](const msg::find_job& m) {
       const handling h{*self->state.cell, "find_job", self->mailbox().size()};
       return place_of(self->state, m.cancel);
+    },
+    [self](const msg::limits_changed& m) {
+      const handling h{*self->state.cell, "limits_changed", self->mailbox().size()};
+      auto& state = self->state;
+      state.deps.limits = *m.limits;
+      state.deps.job_timeout = m.job_timeout;
+      state.queue->change_limits(*m.limits);
+      fit_workers(self);
+      pump(self);
     },
     [self](const msg::worker_overdue& m) {
       const handling h{*self->state.cell, "worker_overdue", self->mailbox().size()};

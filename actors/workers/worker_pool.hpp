@@ -11,7 +11,7 @@ namespace veranda {
 struct worker_pool_deps {
   runtime_env env;
   std::string kind = "worker-pool"; ///< cell kind
-  logic::admission_limits limits;   ///< `slots` workers are spawned
+  logic::admission_limits limits;   ///< there are `slots` workers
   /// Makes one worker; tests spawn pooled ones. `index` names it.
   std::function<worker_actor(worker_pool_actor::base*, std::size_t index)> spawn_worker;
   std::chrono::milliseconds job_timeout{20 * 60'000}; ///< of jobs whose token has no deadline

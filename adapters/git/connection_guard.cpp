@@ -70,11 +70,12 @@ void connection_guard::prepare(CURL* easy, const git_url& url, const std::string
   }
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &connection_guard::on_open_socket);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &connection_guard::on_request);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
 }
 
-std::optional<std::string> connection_guard::judge(const sockaddr& address) const {
+std::optional<std::string> connection_guard::judge(const std::optional<ip_address>& to) const {
   if (route_ == route::operators_proxy) return std::nullopt;
-  const auto to = address_of(address);
   if (!to) return "its address is of a kind that is not known";
   const auto why = rules_->refusal(*to);
   if (!why) return std::nullopt;
@@ -85,7 +86,7 @@ std::optional<std::string> connection_guard::judge(const sockaddr& address) cons
 
 curl_socket_t connection_guard::on_open_socket(void* self, curlsocktype, curl_sockaddr* address) {
   auto& guard = *static_cast<connection_guard*>(self);
-  if (auto why = guard.judge(address->addr)) {
+  if (auto why = guard.judge(address_of(address->addr))) {
     if (guard.refused_.empty()) guard.refused_ = *std::move(why);
     return CURL_SOCKET_BAD;
   }
@@ -94,9 +95,19 @@ curl_socket_t connection_guard::on_open_socket(void* self, curlsocktype, curl_so
   return made;
 }
 
+/// A connection that was kept from before is held against the rules of today.
+int connection_guard::on_request(void* self, char* remote_address, char*, int, int) {
+  auto& guard = *static_cast<connection_guard*>(self);
+  auto why = guard.judge(parse_ip(remote_address));
+  if (!why) return CURL_PREREQFUNC_OK;
+  guard.refused_ = *std::move(why);
+  guard.tried_ = false;
+  return CURL_PREREQFUNC_ABORT;
+}
+
 std::optional<failure> connection_guard::explain(CURL* easy, CURLcode code, const remote_label& remote) const {
   const bool proxied = route_ != route::direct;
-  if (code == CURLE_COULDNT_CONNECT && !refused_.empty() && !tried_) {
+  if ((code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK) && !refused_.empty() && !tried_) {
     if (!proxied) return refused_at(remote.host, refused_);
     return failure{ec::invalid_spec, remote.host + ": " + proxy_ + ": " + refused_, {}, std::string{secret_field}, {}};
   }

@@ -17,7 +17,7 @@ namespace veranda::git {
 [[nodiscard]] failure refused_at(const std::string& host, const std::string& why);
 
 /// Which way a transfer goes: directly, through the proxy of the Secret, or through the one that the operator's environment names. Each address is held
-/// against the rules when a connection to it is about to be made, so that no name can lead around them. Only the operator's own proxy is not judged; what lies
+/// against the rules when a connection to it is about to be made or used, so that neither a name nor a connection that was kept can lead around them. Only the operator's own proxy is not judged; what lies
 /// behind a proxy cannot be seen from here.
 class connection_guard {
 public:
@@ -30,7 +30,8 @@ public:
 
 private:
   static curl_socket_t on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
-  [[nodiscard]] std::optional<std::string> judge(const sockaddr& address) const;
+  static int on_request(void* self, char* remote_address, char* own_address, int remote_port, int own_port);
+  [[nodiscard]] std::optional<std::string> judge(const std::optional<ip_address>& to) const;
   enum class route : std::uint8_t { direct, secrets_proxy, operators_proxy };
 
   route route_ = route::direct;

@@ -1,6 +1,7 @@
 #include "adapters/git/curl_listing_engine.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace veranda::git {
@@ -12,17 +13,30 @@ constexpr std::size_t max_remembered = 100'000;
 constexpr std::size_t read_at_once = 256U << 10U; ///< bytes of an answer that are read in some milliseconds; more are read on the side
 constexpr long buffer_bytes = 16L << 10;          ///< of one call, before they are unpacked to up to a thousand times as many
 
+/// What may run at once: `per_host` 0 is half of it.
+logic::admission_limits limits_for(std::size_t slots, std::size_t per_host) {
+  const auto at_host = per_host != 0 ? per_host : std::max<std::size_t>(2, slots / 2);
+  return {.slots = slots,
+          .per_host = at_host,
+          .unproven = std::max<std::size_t>(1, slots / 2),
+          .unproven_per_host = std::min(at_host, std::max<std::size_t>(2, slots / 8)),
+          .failing = std::max<std::size_t>(1, slots / 4),
+          .max_queued = std::numeric_limits<std::size_t>::max()};
+}
+
 } // namespace
 
 struct curl_listing_engine::job {
+  std::uint64_t id = 0;
   remote_endpoint remote;
   ref_prefixes prefixes;
   std::string known_digest;
   std::shared_ptr<const cancel_token> cancel;
   callback done;
-  result<http_place> place;
   std::string origin; ///< whose share of the slots it takes
-  standing was = standing::unknown; ///< its origin, when it began
+  std::shared_ptr<const transport_limits> limits; ///< set when its turn has come, like
+  result<http_place> place = failure{};
+  std::optional<bool> answered = {}; ///< whether its origin did, when it was last asked
   std::optional<std::chrono::milliseconds> host_pause; ///< as its answers said
   std::unique_ptr<http_transfer> transfer;
   std::string request_body;
@@ -36,10 +50,10 @@ struct curl_listing_engine::job {
   std::chrono::steady_clock::time_point until{}; ///< set when its turn has come
 
   /// Reads what has arrived, and frees it. A million refs take a second.
-  void read(std::uint64_t max_refs);
+  void read();
 };
 
-void curl_listing_engine::job::read(std::uint64_t max_refs) {
+void curl_listing_engine::job::read() {
   if (hello) {
     const auto fed = hello->feed(body);
     advertised = fed ? hello->finish() : result<advertisement>{fed.error()};
@@ -47,19 +61,29 @@ void curl_listing_engine::job::read(std::uint64_t max_refs) {
     if (auto& found = *advertised; found && found->protocol == protocol_version::v0)
       listed = listing_of(std::exchange(found->refs, nullptr), known_digest);
   } else {
-    listed = read_ls_refs(body, prefixes, known_digest, max_refs);
+    listed = read_ls_refs(body, prefixes, known_digest, limits->max_refs);
   }
   body = {};
 }
 
-curl_listing_engine::curl_listing_engine(const transport_limits& limits, std::size_t max_connections, std::size_t per_host)
-    : limits_(limits), max_running_(std::max<std::size_t>(1, max_connections)), per_host_(per_host), share_(limits.max_listings_bytes / 4 / max_running_),
-      common_(limits.max_listings_bytes - share_ * max_running_), left_(common_), multi_((ensure_curl(), curl_multi_init())),
-      hello_headers_{"Git-Protocol: version=2", "Pragma: no-cache"},
+curl_listing_engine::curl_listing_engine(const live<transport_limits>& limits, std::size_t max_connections, std::size_t per_host)
+    : limits_(limits), queue_({}), multi_((ensure_curl(), curl_multi_init())), hello_headers_{"Git-Protocol: version=2", "Pragma: no-cache"},
       refs_headers_{"Git-Protocol: version=2", "Content-Type: application/x-git-upload-pack-request", "Accept: application/x-git-upload-pack-result",
                     "Expect:"} {
   curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_MULTIPLEX));
-  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(max_running_));
+  change_limits(max_connections, per_host);
+}
+
+void curl_listing_engine::change_limits(std::size_t max_connections, std::size_t per_host) {
+  const auto slots = std::max<std::size_t>(1, max_connections);
+  queue_.change_limits(limits_for(slots, per_host));
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(slots));
+  const auto budget = limits_.get()->max_listings_bytes;
+  share_ = budget / 4 / slots;
+  left_ = common_ = budget - share_ * slots;
+  const auto take = [this](const job& j) { left_ -= std::min(left_, beyond_share(j.held_bytes)); };
+  for (const auto& [easy, j] : running_) take(*j);
+  for (const auto& [at, j] : reading_) take(*j);
 }
 
 curl_listing_engine::~curl_listing_engine() {
@@ -79,32 +103,41 @@ void curl_listing_engine::abandon() {
   for (auto& [raw, j] : reading_) deliver(std::move(j), ended);
   reading_.clear();
   read_.clear();
-  for (auto& j : waiting_) deliver(std::move(j), ended);
+  for (auto& [id, j] : waiting_) deliver(std::move(j), ended);
   waiting_.clear();
   call_back();
 }
 
 void curl_listing_engine::start(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest, cancel_token_ptr cancel,
-                                callback done) {
-  begin(remote, prefixes, known_digest, std::move(cancel), std::move(done));
+                                callback done, const listing_lane& lane) {
+  begin(remote, prefixes, known_digest, std::move(cancel), std::move(done), lane);
 }
 
 void curl_listing_engine::begin(const remote_endpoint& remote, const ref_prefixes& prefixes, const std::string& known_digest,
-                                std::shared_ptr<const cancel_token> cancel, callback done) {
-  auto place = http_place::of(remote, limits_);
+                                std::shared_ptr<const cancel_token> cancel, callback done, const listing_lane& lane) {
+  const auto id = ++next_id_;
+  const auto place = http_place::of(remote, *limits_.get());
   auto origin = place ? place->origin() : std::string{};
-  waiting_.push_back(std::make_unique<job>(job{.remote = remote,
-                                               .prefixes = prefixes,
-                                               .known_digest = known_digest,
-                                               .cancel = std::move(cancel),
-                                               .done = std::move(done),
-                                               .place = std::move(place),
-                                               .origin = std::move(origin),
-                                               .host_pause = {},
-                                               .transfer = {},
-                                               .request_body = {},
-                                               .body = {},
-                                               .hello = {}}));
+  queue_.push({id, lane.ns, origin, lane.user});
+  waiting_.emplace(id, std::make_unique<job>(job{.id = id,
+                                                 .remote = remote,
+                                                 .prefixes = prefixes,
+                                                 .known_digest = known_digest,
+                                                 .cancel = std::move(cancel),
+                                                 .done = std::move(done),
+                                                 .origin = std::move(origin),
+                                                 .limits = {},
+                                                 .host_pause = {},
+                                                 .transfer = {},
+                                                 .request_body = {},
+                                                 .body = {},
+                                                 .hello = {}}));
+}
+
+std::string curl_listing_engine::place_of(const cancel_token_ptr& cancel) const {
+  const auto j = std::ranges::find_if(waiting_, [&](const auto& w) { return cancel && w.second->cancel == cancel; });
+  const auto place = j == waiting_.end() ? std::nullopt : queue_.place(j->first);
+  return place ? logic::in_words(*place, queue_.waiting(), "connection") : std::string{};
 }
 
 void curl_listing_engine::wake() {
@@ -124,52 +157,37 @@ void curl_listing_engine::run_for(std::chrono::milliseconds slice) {
     if (woken_.exchange(false) || active() == 0) return;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0) return;
-    if (!can_launch())
+    if (!launch_waiting())
       curl_multi_poll(multi_, nullptr, 0, static_cast<int>(std::min(left, look_interval).count()), nullptr);
   }
 }
 
-void curl_listing_engine::launch_waiting() {
+bool curl_listing_engine::launch_waiting() {
   drop_cancelled_waiting();
-  if (slots_taken() >= max_running_) return;
-  std::erase_if(waiting_, [this](std::unique_ptr<job>& j) {
-    if (slots_taken() >= max_running_ || share_used_up(j->origin)) return false;
-    launch(std::move(j));
-    return true;
-  });
-}
-
-bool curl_listing_engine::can_launch() const {
-  return slots_taken() < max_running_ && std::any_of(waiting_.begin(), waiting_.end(), [this](const auto& j) { return !share_used_up(j->origin); });
-}
-
-curl_listing_engine::standing curl_listing_engine::standing_of(const std::string& origin) const {
-  const auto known = answers_.find(origin);
-  return known == answers_.end() ? standing::unknown : known->second ? standing::answering : standing::failing;
-}
-
-bool curl_listing_engine::share_used_up(const std::string& origin) const {
-  const auto s = standing_of(origin);
-  if (s != standing::answering && unproven_running_ >= std::max<std::size_t>(1, max_running_ / 2)) return true;
-  if (s == standing::failing && failing_running_ >= std::max<std::size_t>(1, max_running_ / 4)) return true;
-  const auto at = running_at_.find(origin);
-  if (at == running_at_.end()) return false;
-  const auto share = std::max<std::size_t>(2, max_running_ / (s == standing::answering ? 2 : 8));
-  return at->second >= (per_host_ == 0 ? share : s == standing::answering ? per_host_ : std::min(per_host_, share));
+  bool launched = false;
+  while (const auto next = queue_.pop()) {
+    launch(std::move(waiting_.extract(next->id).mapped()));
+    launched = true;
+  }
+  return launched;
 }
 
 void curl_listing_engine::drop_cancelled_waiting() {
-  std::erase_if(waiting_, [this](std::unique_ptr<job>& j) {
-    if (!j->cancel || !j->cancel->expired()) return false;
+  for (auto at = waiting_.begin(); at != waiting_.end();) {
+    const auto here = at++;
+    auto& j = here->second;
+    if (!j->cancel || !j->cancel->expired()) continue;
     const bool cancelled = j->cancel->reason() == ec::cancelled;
     // The remote was not even asked: nothing is said of it.
     deliver(std::move(j), failure{cancelled ? ec::cancelled : ec::overloaded, cancelled ? "the listing was cancelled" : "the listing waited too long for its turn", {}, {}, {}});
-    return true;
-  });
+    waiting_.erase(here);
+  }
 }
 
 void curl_listing_engine::launch(std::unique_ptr<job> next) {
   auto& j = *next;
+  j.limits = limits_.get();
+  j.place = http_place::of(j.remote, *j.limits);
   if (!j.place) return deliver(std::move(next), j.place.error());
   if (const auto known = places_.find(j.remote.url); known != places_.end() && known->second.place.had_credentials() == j.place->had_credentials()) {
     *j.place = known->second.place;
@@ -177,15 +195,11 @@ void curl_listing_engine::launch(std::unique_ptr<job> next) {
   } else if (const auto host = protocols_.find(j.place->origin()); host != protocols_.end()) {
     j.guessed = host->second == protocol_version::v2;
   }
-  if (!j.guessed) j.hello = std::make_unique<advertisement_reader>(j.prefixes, limits_.max_refs);
+  if (!j.guessed) j.hello = std::make_unique<advertisement_reader>(j.prefixes, j.limits->max_refs);
   if (idle_.empty()) idle_.push_back(std::make_unique<http_transfer>());
   j.transfer = std::move(idle_.back());
   idle_.pop_back();
-  ++running_at_[j.origin];
-  j.was = standing_of(j.origin);
-  unproven_running_ += j.was != standing::answering ? 1 : 0;
-  failing_running_ += j.was == standing::failing ? 1 : 0;
-  j.until = std::chrono::steady_clock::now() + limits_.total_timeout;
+  j.until = std::chrono::steady_clock::now() + j.limits->total_timeout;
   run(std::move(next));
 }
 
@@ -201,7 +215,7 @@ std::uint64_t curl_listing_engine::beyond_share(std::uint64_t bytes) const { ret
 result<void> curl_listing_engine::hold(job& j, std::size_t more) {
   const auto wanted = beyond_share(j.held_bytes + more);
   const auto taken = wanted - beyond_share(j.held_bytes);
-  if (wanted > common_) return list_too_large(limits_.max_listing_bytes);
+  if (wanted > common_) return list_too_large(j.limits->max_listing_bytes);
   if (taken > left_) // the others' doing: nothing is said of this remote
     return failure{ec::overloaded, "the lists of refs that are arriving are too large together; it is listed again later", {}, {}, {}};
   left_ -= taken;
@@ -210,13 +224,13 @@ result<void> curl_listing_engine::hold(job& j, std::size_t more) {
 }
 
 void curl_listing_engine::give_back(job& j) {
-  left_ += beyond_share(j.held_bytes);
+  left_ = std::min(common_, left_ + beyond_share(j.held_bytes));
   j.held_bytes = 0;
 }
 
 void curl_listing_engine::send_request(job& j) {
   http_request request;
-  request.max_bytes = limits_.max_listing_bytes;
+  request.max_bytes = j.limits->max_listing_bytes;
   request.buffer_bytes = buffer_bytes;
   request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(j.until - std::chrono::steady_clock::now());
   j.body = {};
@@ -234,7 +248,7 @@ void curl_listing_engine::send_request(job& j) {
       return held;
     };
   } else {
-    j.request_body = ls_refs_request(j.prefixes, limits_.user_agent);
+    j.request_body = ls_refs_request(j.prefixes, j.limits->user_agent);
     request.url = j.place->service_url();
     request.body = &j.request_body;
     request.headers = refs_headers_.get();
@@ -245,7 +259,7 @@ void curl_listing_engine::send_request(job& j) {
       return held;
     };
   }
-  j.transfer->prepare(request, *j.place, j.remote.auth, limits_, j.cancel.get(), std::move(sink));
+  j.transfer->prepare(request, *j.place, j.remote.auth, *j.limits, j.cancel.get(), std::move(sink));
   curl_multi_add_handle(multi_, j.transfer->handle());
 }
 
@@ -267,9 +281,8 @@ void curl_listing_engine::collect() {
 void curl_listing_engine::on_finished(std::unique_ptr<job> j, CURLcode code) {
   const auto label = j->place->label();
   auto answer = j->transfer->finish(code, label);
-  if (answers_.size() >= max_remembered) answers_.clear();
-  if (answer) answers_.insert_or_assign(j->origin, true);
-  else if (answer.error().code == ec::unreachable || answer.error().code == ec::timed_out) answers_.insert_or_assign(j->origin, false);
+  if (answer) j->answered = true;
+  else if (answer.error().code == ec::unreachable || answer.error().code == ec::timed_out) j->answered = false;
   if (answer && answer->pause && !answer->own_way) j->host_pause = answer->pause;
   j->received_bytes += j->transfer->received_bytes();
   if (!answer) {
@@ -286,8 +299,8 @@ void curl_listing_engine::on_finished(std::unique_ptr<job> j, CURLcode code) {
 void curl_listing_engine::on_other_advertisement(std::unique_ptr<job> j, const http_answer& answer) {
   auto& place = *j->place;
   if (answer.location.empty()) return deliver(std::move(j), at_remote(place.explain(answer.problem(place.label())), place.label()));
-  if (auto followed = place.follow(answer.location, limits_); !followed) return deliver(std::move(j), at_remote(std::move(followed).error(), place.label()));
-  j->hello = std::make_unique<advertisement_reader>(j->prefixes, limits_.max_refs);
+  if (auto followed = place.follow(answer.location, *j->limits); !followed) return deliver(std::move(j), at_remote(std::move(followed).error(), place.label()));
+  j->hello = std::make_unique<advertisement_reader>(j->prefixes, j->limits->max_refs);
   run(std::move(j));
 }
 
@@ -301,13 +314,13 @@ void curl_listing_engine::on_other_refs(std::unique_ptr<job> j, const http_answe
 /// A long list is read on the side, and keeps its slot and its memory meanwhile.
 void curl_listing_engine::read(std::unique_ptr<job> j) {
   if (j->held_bytes <= read_at_once) {
-    j->read(limits_.max_refs);
+    j->read();
     return on_read(std::move(j));
   }
   auto* at = j.get();
   reading_.emplace(at, std::move(j));
   side_.add([this, at] {
-    at->read(limits_.max_refs);
+    at->read();
     {
       const std::lock_guard lock{read_mutex_};
       read_.push_back(at);
@@ -356,8 +369,8 @@ void curl_listing_engine::again(std::unique_ptr<job> j) {
   places_.erase(j->remote.url);
   protocols_.erase(j->place->origin());
   j->guessed = false;
-  j->place = http_place::of(j->remote, limits_);
-  j->hello = std::make_unique<advertisement_reader>(j->prefixes, limits_.max_refs);
+  j->place = http_place::of(j->remote, *j->limits);
+  j->hello = std::make_unique<advertisement_reader>(j->prefixes, j->limits->max_refs);
   run(std::move(j));
 }
 
@@ -372,11 +385,9 @@ void curl_listing_engine::deliver(std::unique_ptr<job> j, result<listing> answer
   if (j->transfer) {
     give_back(*j);
     idle_.push_back(std::move(j->transfer));
-    if (const auto at = running_at_.find(j->origin); --at->second == 0) running_at_.erase(at);
-    unproven_running_ -= j->was != standing::answering ? 1 : 0;
-    failing_running_ -= j->was == standing::failing ? 1 : 0;
     if (answer) answer->host_pause = j->host_pause;
   }
+  if (!queue_.cancel(j->id)) queue_.done(j->id, j->answered);
   finished_.emplace_back(std::move(j->done), std::move(answer));
 }
 
@@ -388,7 +399,7 @@ void curl_listing_engine::call_back() {
   }
 }
 
-std::unique_ptr<listing_engine> make_listing_engine(const transport_limits& limits, std::size_t max_connections, std::size_t per_host) {
+std::unique_ptr<listing_engine> make_listing_engine(const live<transport_limits>& limits, std::size_t max_connections, std::size_t per_host) {
   return std::make_unique<curl_listing_engine>(limits, max_connections, per_host);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "adapters/git/git_remote.hpp"
+#include "messages/model/live.hpp"
 
 namespace veranda::git {
 
@@ -18,7 +19,7 @@ public:
   virtual result<void> create_branch(const remote_endpoint& remote, const new_branch& branch, const cancel_token& cancel) = 0;
 };
 
-/// The real one: the free functions of `git_remote.hpp` with these limits.
-std::unique_ptr<git_client> make_git_client(const transport_limits& listing_limits, const transport_limits& fetch_limits);
+/// The real one: the free functions of `git_remote.hpp` with these limits, as they are when one is called.
+std::unique_ptr<git_client> make_git_client(const live<transport_limits>& listing_limits, const live<transport_limits>& fetch_limits);
 
 } // namespace veranda::git

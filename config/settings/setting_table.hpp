@@ -22,12 +22,16 @@ struct setting {
   std::function<std::string(const settings&)> show;
   bool repeatable = false; ///< a list: given several times, or as one value with commas
   bool reloads = false; ///< SIGHUP reads it anew; the others need a restart
+  /// Takes the field over. Every row that reloads has it.
+  std::function<void(settings& to, const settings& from)> copy = {};
 };
 
 /// All settings, in the order of the documentation. `config`, `help` and `version` are not among them: they have no value to keep.
 std::span<const setting> setting_table();
 /// The row called `name`, or null.
 const setting* find_setting(std::string_view name);
+/// What is in force once `again` was read: what reloads as it says, all else as before.
+settings reloaded(settings in_force, const settings& again);
 /// The name that somebody who wrote `name` may have meant: at most two edits away.
 std::optional<std::string_view> nearest_setting(std::string_view name);
 /// `VERANDAD_REPO_SYNC_FREQUENCY` of `repo-sync-frequency`.

@@ -339,6 +339,20 @@ BOOST_AUTO_TEST_CASE(who_waits_for_a_worker_can_say_where_and_why) {
   BOOST_TEST(that_say("Ready=True") == count);
 }
 
+BOOST_AUTO_TEST_CASE(who_waits_for_a_connection_says_what_the_listings_say) {
+  start();
+  http->hold = true;
+  sync_now("r0");
+  settle();
+  BOOST_REQUIRE(http->held.size() == 1U);
+  BOOST_TEST(http->held.front().wanted.user);
+  BOOST_TEST(get<msg::repository_state_view>(boss, key("r0"), msg::get_state{}).place.empty()); // it is listed
+  http->waiting = http->held.front().wanted.cancel;
+  BOOST_TEST(get<msg::repository_state_view>(boss, key("r0"), msg::get_state{}).place == "number 1 of 1 that wait for a connection: all connections are busy");
+  http->release();
+  settle();
+}
+
 BOOST_AUTO_TEST_CASE(who_waits_for_somebody_elses_try_says_so) {
   fail_all(unreachable);
   start();

@@ -1,6 +1,7 @@
 // links: veranda_actors veranda_adapter_git
 #define BOOST_TEST_MODULE http
 #include "actors/http/http.hpp"
+#include "actors/logic/admission.hpp"
 #include "tests/support/actor_fixture.hpp"
 #include "tests/support/scripted_server.hpp"
 
@@ -26,10 +27,17 @@ struct listings : actor_fixture {
   ~listings() override { end_all(); }
   void at_end() override { subject = nullptr; }
 
-  answer<msg::listing_ptr> list(const std::string& url) {
+  answer<msg::listing_ptr> list(const std::string& url, bool user = false, cancel_token_ptr cancel = std::make_shared<cancel_token>()) {
     remote_identity remote;
+    remote.ns = "team";
     remote.url = url;
-    return ask<msg::listing_ptr>(subject, msg::list_http{remote, {"refs/heads/"}, {}, std::make_shared<cancel_token>()});
+    return ask<msg::listing_ptr>(subject, msg::list_http{remote, {"refs/heads/"}, {}, std::move(cancel), user});
+  }
+  std::string place(const cancel_token_ptr& of) {
+    const auto said = ask<std::string>(subject, msg::find_job{of});
+    for (int i = 0; i < 1000 && !*said; ++i)
+      step();
+    return *said ? ***said : std::string{"no answer"};
   }
   /// Until the server was asked: the listings are in flight, and stay so.
   void wait_for(const scripted_server& server, std::size_t requests) {
@@ -60,6 +68,34 @@ BOOST_AUTO_TEST_CASE(who_waits_is_answered_when_the_actor_ends) {
   BOOST_TEST(code_of(running) == "shutting_down");
   BOOST_TEST(code_of(waiting) == "shutting_down");
   BOOST_TEST(engine->active() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(who_waits_can_say_where_and_people_go_first) {
+  const scripted_server silent{[](const std::string&) { return std::string{}; }};
+  const std::shared_ptr<git::listing_engine> engine = git::make_listing_engine({}, 1);
+  listings here{engine};
+  std::vector<cancel_token_ptr> tokens;
+  std::vector<answer<msg::listing_ptr>> answers;
+  for (const auto* path : {"/runs", "/first", "/second", "/person"}) {
+    tokens.push_back(std::make_shared<cancel_token>());
+    answers.push_back(here.list(silent.url(path), path == std::string_view{"/person"}, tokens.back()));
+    if (answers.size() == 1)
+      here.wait_for(silent, 1);
+  }
+  here.step();
+  BOOST_TEST(here.place(tokens[0]).empty()); // it runs
+  BOOST_TEST(here.place(tokens[3]) == "number 1 of 3 that wait for a connection: its host did not answer yet, and few connections try such hosts");
+  BOOST_TEST(here.place(tokens[1]).starts_with("number 2 of 3 "));
+  BOOST_TEST(here.place(tokens[2]).starts_with("number 3 of 3 "));
+  tokens[0]->stop = true;
+  here.wait_for(silent, 2);
+  BOOST_TEST(silent.requests().back().find("/person/") != std::string::npos);
+  BOOST_TEST(here.place(tokens[3]).empty());
+  caf::anon_send(here.subject, msg::limits_changed{std::make_shared<const logic::admission_limits>(logic::admission_limits{.slots = 32}), {}});
+  while (engine->waiting() > 0 && engine->active() == 3) // the next ones could time out first
+    here.step();
+  BOOST_TEST(engine->waiting() == 0U);
+  BOOST_TEST(here.place(tokens[2]).empty());
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_said_to_actors_that_are_gone) {

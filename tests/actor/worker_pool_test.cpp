@@ -76,6 +76,33 @@ BOOST_AUTO_TEST_CASE(runs_as_many_jobs_as_it_has_slots) {
   BOOST_TEST(inside().idle.size() == 3U);
 }
 
+BOOST_AUTO_TEST_CASE(has_as_many_workers_as_it_is_told) {
+  make(1);
+  for (int i = 0; i < 8; ++i)
+    push("team", "r" + std::to_string(i));
+  const auto tell_slots = [&](std::size_t slots) {
+    tell(subject, msg::limits_changed{std::make_shared<const logic::admission_limits>(logic::admission_limits{.slots = slots}), 7s});
+    settle();
+  };
+  tell_slots(4);
+  BOOST_TEST(workers->held.size() == 4U);
+  tell_slots(2);
+  BOOST_TEST(workers->held.size() == 4U); // what runs goes on
+  for (int i = 0; i < 3; ++i) {
+    workers->release_one();
+    settle();
+  }
+  BOOST_TEST(workers->held.size() == 2U);
+  BOOST_TEST(inside().idle.size() + inside().busy.size() == 2U);
+  run_out();
+  BOOST_TEST(inside().idle.size() == 2U);
+  tell_slots(1);
+  BOOST_TEST(inside().idle.size() == 1U);
+  BOOST_TEST((inside().deps.job_timeout == 7s));
+  push("team", "one-more");
+  BOOST_TEST(run_out().size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(namespaces_take_turns_and_people_go_first) {
   make(1);
   push("big", "0");

@@ -1,5 +1,6 @@
 """verandad as a service of systemd: what it tells the service manager, and the unit that is shipped."""
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -93,9 +94,9 @@ class Notices(Case):
         self.write("r.yaml", manifest("r", self.repository("r").path))
         daemon = self.start("--config", settings)
         self.manager.wait("READY=1")
-        log = self.reload(daemon, "repo-sync-frequency: 100h\nmax-concurrent-syncs: 2\n")
+        log = self.reload(daemon, "repo-sync-frequency: 100h\nmetrics-max-repositories: 2\n")
         self.assertIn("repo-sync-frequency=100h0m0s", log)
-        self.assertRegex(log, r"a changed setting needs a restart.*max-concurrent-syncs")
+        self.assertRegex(log, r"a changed setting needs a restart.*metrics-max-repositories")
         self.assertEqual(log.count("needs a restart"), 1)
         wait_for(lambda: json.loads(daemon.cli("explain", "r", "-o", "json"))["schedule"]["every"] == "100h0m0s", "the new frequency")
         log = self.reload(daemon, "repo-sync-frequency: 0s\n")
@@ -105,6 +106,38 @@ class Notices(Case):
         self.assertRegex(log, "not reloaded")
         log = self.reload(daemon, "repo-sync-frequency: 100h\n")
         self.assertIn("changed=nothing", log)
+
+    def fails(self, daemon, why):
+        daemon.cli("sync", "r", "--wait", status=None)
+        wait_for(lambda: why in daemon.condition("r").get("message", ""), why)
+
+    def test_a_reload_changes_limits_and_rules_for_what_begins_from_then_on(self):
+        settings = self.folder / "settings.yaml"
+        settings.write_text("max-concurrent-syncs: 1\n")
+        remote = self.repository("r")
+        remote.publish("a", 1)
+        self.write("r.yaml", manifest("r", f"{self.server().url}/r.git"))
+        daemon = self.start("--config", settings)
+        self.manager.wait("READY=1")
+        daemon.wait_condition("r", "Ready")
+
+        def workers():
+            return sum(actor["kind"] == "worker" for actor in json.loads(daemon.http("/dump")[1])["actors"])
+        self.assertEqual(workers(), 1)
+        self.assertIn("max-concurrent-syncs=3", self.reload(daemon, "max-concurrent-syncs: 3\n"))
+        wait_for(lambda: workers() == 3, "three workers")
+        self.reload(daemon, "max-concurrent-syncs: 2\n")
+        wait_for(lambda: workers() == 2, "two workers")
+
+        self.reload(daemon, "deny-cidr: 127.0.0.0/8\n")
+        self.fails(daemon, "--deny-cidr 127.0.0.0/8")
+        self.reload(daemon, "max-pack-bytes: 1Mi\n")
+        daemon.cli("sync", "r", "--wait")
+        remote.commit("main", {"a/noise": os.urandom(3 << 20)})
+        self.fails(daemon, "--max-pack-bytes")
+        self.assertNotIn("needs a restart", self.reload(daemon, "max-pack-bytes: 16Mi\n"))
+        daemon.cli("sync", "r", "--wait")
+        self.assertEqual(daemon.stop(), 0)
 
     def test_the_status_names_what_needs_a_look(self):
         daemon = self.start()

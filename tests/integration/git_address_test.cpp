@@ -53,6 +53,15 @@ struct setup {
   }
 };
 
+/// Its rules are those of the moment.
+struct changing_rules : setup {
+  live<transport_limits> current{limits};
+  void rules(std::vector<ip_range> allow, std::vector<ip_range> deny) {
+    limits.addresses = {std::move(allow), std::move(deny), false};
+    current.set(limits);
+  }
+};
+
 void check_refused(const failure& f, const std::string& text) {
   BOOST_TEST((class_of(f.code) == error_class::needs_change), describe(f));
   BOOST_TEST(f.what == text);
@@ -163,4 +172,26 @@ BOOST_FIXTURE_TEST_CASE(the_proxy_of_the_operator_is_his_own_affair, setup) {
   BOOST_TEST(proxy.requests().size() == 2U);
   ::unsetenv("http_proxy");
   ::unsetenv("no_proxy");
+}
+
+BOOST_FIXTURE_TEST_CASE(rules_that_change_hold_for_kept_connections_too, changing_rules) {
+  const git_http_server server{scratch.path()};
+  const remote_endpoint remote{server.url("origin/.git"), {}};
+  rules({}, {});
+  const auto engine = make_listing_engine(current, 2);
+  const auto through_name = server.url("origin/.git").replace(7, 9, "localhost"); // only its address tells what it is
+  for (const auto& url : {remote.url, through_name}) {
+    rules({}, {});
+    BOOST_REQUIRE(list_with(*engine, {url, {}}, prefixes));
+    const auto made = engine->connections_opened();
+    BOOST_REQUIRE(list_with(*engine, {url, {}}, prefixes));
+    BOOST_TEST(engine->connections_opened() == made); // it was kept
+    rules({}, {range("127.0.0.0/8"), range("::1/128")});
+    const auto refused = list_with(*engine, {url, {}}, prefixes);
+    BOOST_REQUIRE(!refused);
+    BOOST_TEST((refused.error().code == ec::invalid_spec), text_of(refused));
+    BOOST_TEST(refused.error().what.find("--deny-cidr") != std::string::npos, text_of(refused));
+    rules({range("127.0.0.1/32")}, {range("127.0.0.0/8")});
+    BOOST_TEST(list_with(*engine, {url, {}}, prefixes).ok());
+  }
 }

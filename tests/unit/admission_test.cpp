@@ -98,6 +98,34 @@ BOOST_AUTO_TEST_CASE(says_why_a_job_waits) {
   BOOST_TEST((why(8) == admission_wait::slots));
 }
 
+BOOST_AUTO_TEST_CASE(says_it_in_words) {
+  BOOST_TEST(in_words({3, admission_wait::slots}, 40, "connection") == "number 3 of 40 that wait for a connection: all connections are busy");
+  BOOST_TEST(in_words({1, admission_wait::host}, 1, "worker") == "number 1 of 1 that wait for a worker: as many work on its host as may");
+  BOOST_TEST(in_words({2, admission_wait::unproven}, 2, "worker") == "number 2 of 2 that wait for a worker: its host did not answer yet, and few workers try such hosts");
+}
+
+BOOST_AUTO_TEST_CASE(limits_can_change_while_jobs_run_and_wait) {
+  admission q{{.slots = 1, .per_host = 1}};
+  for (std::uint64_t i = 1; i <= 6; ++i) q.push(job(i));
+  const auto start_all = [&] {
+    while (q.pop()) continue;
+    return q.running();
+  };
+  BOOST_TEST(start_all() == 1U);
+  q.change_limits({.slots = 4, .per_host = 1});
+  BOOST_TEST(start_all() == 1U); // its host is busy
+  q.change_limits({.slots = 4, .per_host = 3});
+  BOOST_TEST(start_all() == 3U);
+  q.change_limits({.slots = 2, .per_host = 2, .max_queued = 3});
+  BOOST_TEST((q.push(job(7)) == admission_answer::overloaded));
+  q.done(1);
+  BOOST_TEST(start_all() == 2U); // what runs beyond them goes on
+  q.done(2);
+  BOOST_TEST(start_all() == 2U);
+  q.change_limits({.slots = 0});
+  BOOST_TEST(start_all() == 4U);
+}
+
 BOOST_AUTO_TEST_CASE(hosts_that_may_be_black_holes_get_a_part_of_the_slots) {
   admission q{{.slots = 8, .per_host = 4, .unproven = 4, .failing = 2}};
   std::uint64_t id = 0;

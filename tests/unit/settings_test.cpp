@@ -2,7 +2,7 @@
 #define BOOST_TEST_MODULE settings
 #include <boost/test/unit_test.hpp>
 
-#include "config/settings/settings.hpp"
+#include "config/settings/setting_table.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -349,6 +349,26 @@ BOOST_AUTO_TEST_CASE(help_and_reference_name_every_default) {
     BOOST_TEST(help_text().find(text) != std::string::npos, text);
   }
   BOOST_TEST(reference_markdown().find("| `--max-connections N` | `VERANDAD_MAX_CONNECTIONS` | `64` |") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(reading_anew_takes_what_can_change_and_nothing_else) {
+  settings before, again;
+  before.deny_cidr = {*parse_ip_range("10.0.0.0/8")};
+  again.deny_cidr = {};
+  again.max_concurrent_syncs = 9;
+  again.listing_timeout = std::chrono::seconds{7};
+  again.max_resource_bytes = 1024;
+  again.data_dir = "/elsewhere";
+  again.allow_local = !before.allow_local;
+  const auto now = reloaded(before, again);
+  BOOST_TEST(now.deny_cidr.empty());
+  BOOST_TEST(now.max_concurrent_syncs == 9U);
+  BOOST_TEST((now.listing_timeout == std::chrono::seconds{7}));
+  BOOST_TEST(now.max_resource_bytes == before.max_resource_bytes);
+  BOOST_TEST(now.data_dir == before.data_dir);
+  BOOST_TEST(now.allow_local == before.allow_local);
+  for (const auto& row : setting_table())
+    BOOST_TEST((!row.reloads || row.copy), row.name);
 }
 
 BOOST_AUTO_TEST_CASE(documentation_is_the_table) {

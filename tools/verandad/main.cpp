@@ -98,6 +98,7 @@ int serve(veranda::running_system& system, const veranda::config::settings& sett
                      {{"url", url}, {"data", settings.data_dir.string()}, {"manifests", settings.manifests.string()}, {"version", VERANDA_VERSION}});
   veranda::process::service_manager manager{variable};
   veranda::service_report report{manager, url, std::chrono::steady_clock::now()};
+  auto shutdown_deadline = settings.shutdown_deadline;
   for (;;) {
     report.update(system.ready(), system.cells(), std::chrono::steady_clock::now());
     const int s = wait_for_signal(signals, std::chrono::milliseconds{500});
@@ -108,14 +109,16 @@ int serve(veranda::running_system& system, const veranda::config::settings& sett
     if (s == SIGHUP) {
       report.reloading();
       auto again = veranda::config::parse(arguments, environment);
-      if (again.problems.empty())
+      if (again.problems.empty()) {
         system.reload(again.value);
-      else
+        shutdown_deadline = again.value.shutdown_deadline;
+      } else {
         veranda::log::warn("verandad", "settings were not reloaded", {{"err", veranda::describe(again.problems.front())}});
+      }
       report.reloaded();
     } else if (s != 0) {
       told_to_end = true;
-      manager.stopping(settings.shutdown_deadline + std::chrono::seconds{5});
+      manager.stopping(shutdown_deadline + std::chrono::seconds{5});
       veranda::log::info("verandad", "stopping", {{"signal", strsignal(s)}});
       return 0;
     }

@@ -24,6 +24,8 @@ http_actor::behavior_type fake_http(http_actor::pointer self, std::shared_ptr<ht
         run_later(self, [script, one]() mutable { script->answer(one); });
       return promise;
     },
+    [script](const msg::find_job& m) { return m.cancel == script->waiting ? std::string{"number 1 of 1 that wait for a connection: all connections are busy"} : std::string{}; },
+    [](const msg::limits_changed&) {},
     [](const msg::continue_transfers&) {},
   };
 }

@@ -41,6 +41,7 @@ struct http_script {
   git_world* world = nullptr;
   bool hold = false;
   std::deque<held_listing> held;
+  cancel_token_ptr waiting; ///< the listing with this token has no connection yet
 
   void answer(held_listing& one) {
     auto listed = world->list(one.wanted.remote.url, one.wanted.prefixes, one.wanted.known_digest);
