@@ -19,6 +19,7 @@ from harness.case import manifest  # noqa: E402
 from harness.daemon import BIN, CLEAN, Daemon  # noqa: E402
 from harness.git import ENVIRONMENT, Repository, annotation, package  # noqa: E402
 from harness.git_server import GitServer  # noqa: E402
+from harness.usage import look  # noqa: E402
 from harness.wait import wait_for  # noqa: E402
 from mirror import mirror  # noqa: E402
 from scale import scale  # noqa: E402
@@ -147,7 +148,7 @@ class Bench:
                    remote.resolve("refs/heads/main"))
             self.report.row(f"one new commit {size.name}", *rows["commit"], "<= 0.25x", "request to event of a watch")
             self.report.row(f"nothing new {size.name}", *rows["nothing"], "<= 0.08x",
-                            f"`veranda sync --wait` as a process {spread(command)}; resident {resident(daemon.process.pid) >> 20} MiB")
+                            f"`veranda sync --wait` as a process {spread(command)}; resident {look(daemon.process.pid).resident >> 20} MiB")
         finally:
             daemon.stop()
 
@@ -207,7 +208,7 @@ class Bench:
             settle = daemon.metrics()[listed]
             wait_for(lambda: daemon.metrics()[listed] >= settle + count, "a first round", 120, pause=1)
             spent, served = self.round(daemon, listed, count)
-            memory = resident(daemon.process.pid)
+            memory = look(daemon.process.pid).resident
         finally:
             daemon.stop()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -222,7 +223,7 @@ class Bench:
         try:
             ready = time.perf_counter() - begin
             wait_for(lambda: len(self.server.requests()) >= lines + count and daemon.metrics()[listed] >= count, "a listing of each", 120, pause=0.2)
-            restart, wall, metrics = cpu(daemon.process.pid), time.perf_counter() - begin, daemon.metrics()
+            restart, wall, metrics = look(daemon.process.pid).cpu, time.perf_counter() - begin, daemon.metrics()
             expect("fetches after a restart", sum(value for name, value in metrics.items() if name.startswith("veranda_remote_fetches_total")), 0)
             wait_for(lambda: daemon.metrics()["veranda_cache_package_revisions"] == revisions, "all revisions after a restart", 60, pause=0.2)
             expect("ready after a restart", metrics['veranda_repositories_by_condition{ready="true"}'], count)
@@ -232,9 +233,9 @@ class Bench:
 
     def round(self, daemon, listed, count):
         """CPU and number of the listings of about one round. The server's log is waited for: asking the daemon would cost what is measured."""
-        polls, requests, begin = daemon.metrics()[listed], len(self.server.requests()), cpu(daemon.process.pid)
+        polls, requests, begin = daemon.metrics()[listed], len(self.server.requests()), look(daemon.process.pid).cpu
         wait_for(lambda: len(self.server.requests()) >= requests + count, "a round of listings", 120, pause=0.5)
-        return cpu(daemon.process.pid) - begin, daemon.metrics()[listed] - polls
+        return look(daemon.process.pid).cpu - begin, daemon.metrics()[listed] - polls
 
 
 class Steering:
@@ -297,15 +298,6 @@ def disk(path):
     return sum(p.stat().st_blocks * 512 for p in pathlib.Path(path).rglob("*") if p.is_file())
 
 
-def resident(pid):
-    return next(int(line.split()[1]) * 1024 for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-
-
-def cpu(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="S and M, the rows of a sync only")
@@ -326,9 +318,9 @@ def main():
             if row == "idle":
                 bench.idle()
             elif row == "kubernetes":
-                scale(bench, [int(n) for n in arguments.objects.split(",")], resident, cpu, expect)
+                scale(bench, [int(n) for n in arguments.objects.split(",")], expect)
             elif row == "packagerevs":
-                mirror(bench, [int(n) for n in arguments.packagerevs.split(",")], resident, cpu, expect)
+                mirror(bench, [int(n) for n in arguments.packagerevs.split(",")], expect)
             else:
                 for name in arguments.sizes.split(","):
                     getattr(bench, row)(SIZES[name])

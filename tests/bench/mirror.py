@@ -5,6 +5,7 @@ import time
 from harness.daemon import query
 from harness.git import Repository, package
 from harness.kube import CONFIG_API
+from harness.usage import look
 from harness.wait import wait_for
 from on_cluster import OnCluster
 
@@ -69,7 +70,7 @@ class Mirror(OnCluster):
         wait_for(done, f"{self.count} PackageRev objects", seconds, 0.25)
 
 
-def mirror(bench, sizes, resident, cpu, expect):
+def mirror(bench, sizes, expect):
     print(f"{'objects':>7} {'synced':>8} {'present':>8} {'of it CPU':>9} {'resident':>9} {'steady':>9} {'CPU':>6} {'again':>7} {'CPU':>7}  requests for each object: first start; second start")
     for count in sizes:
         one, daemon = Mirror(bench, count), None
@@ -78,18 +79,18 @@ def mirror(bench, sizes, resident, cpu, expect):
             wait_for(lambda: daemon.metrics()[SYNCED] == one.repositories, f"{one.repositories} ready repositories", 900, 0.1)
             synced = one.since()
             one.in_step(daemon, 900 + one.count / 5)
-            present, spent, memory, cold = one.since(), cpu(daemon.process.pid), resident(daemon.process.pid), one.asked()
+            present, spent, memory, cold = one.since(), look(daemon.process.pid).cpu, look(daemon.process.pid).resident, one.asked()
             found = one.objects()
             expect("objects", set(found), one.rows())
             expect("requests to make each", (cold["POST"], cold["PATCH"], cold["DELETE"], cold["GET"]), (one.count, 0, 0, 0))
-            before, begin, used = one.asked(), time.perf_counter(), cpu(daemon.process.pid)
+            before, begin, used = one.asked(), time.perf_counter(), look(daemon.process.pid).cpu
             time.sleep(WINDOW)
-            steady, seconds, share = one.asked() - before, time.perf_counter() - begin, cpu(daemon.process.pid) - used
+            steady, seconds, share = one.asked() - before, time.perf_counter() - begin, look(daemon.process.pid).cpu - used
             expect("requests about objects while nothing changes", sum(n for kind, n in steady.items() if kind not in ("others", "WATCH")), 0)
             expect("exit status", daemon.stop(), 0)
             daemon = one.start()
             one.in_step(daemon, 900)
-            again, restart, warm = one.since(), cpu(daemon.process.pid), one.asked()
+            again, restart, warm = one.since(), look(daemon.process.pid).cpu, one.asked()
             expect("writes of a second start", sum(warm[kind] for kind in ("POST", "PATCH", "DELETE", "GET")), 0)
             expect("versions after a second start", {n: o["metadata"]["resourceVersion"] for n, o in one.objects().items()}, {n: o["metadata"]["resourceVersion"] for n, o in found.items()})
             per = lambda counts: ", ".join(f"{kind} {n / one.count:.3g}" for kind, n in sorted(counts.items()) if kind != "others")

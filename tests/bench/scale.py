@@ -6,6 +6,7 @@ import time
 
 from harness.git import Repository
 from harness.kube import CONFIG_API
+from harness.usage import look
 from harness.wait import wait_for
 from on_cluster import OnCluster
 
@@ -82,12 +83,12 @@ class Scale(OnCluster):
             daemon.kill()
             raise
 
-    def steady(self, daemon, cpu):
+    def steady(self, daemon):
         """Requests, syncs and processor seconds of a while in which nothing changes."""
-        before, spent, begin, asked = syncs(daemon), cpu(daemon.process.pid), time.perf_counter(), self.asked()
+        before, spent, begin, asked = syncs(daemon), look(daemon.process.pid).cpu, time.perf_counter(), self.asked()
         time.sleep(self.frequency)
         seconds = time.perf_counter() - begin
-        return (self.asked() - asked), syncs(daemon) - before, (cpu(daemon.process.pid) - spent) / seconds, seconds
+        return (self.asked() - asked), syncs(daemon) - before, (look(daemon.process.pid).cpu - spent) / seconds, seconds
 
 
 def syncs(daemon):
@@ -99,7 +100,7 @@ def per(counts, number):
     return ", ".join(f"{kind} {count / number:.3g}" for kind, count in sorted(counts.items()) if kind.startswith(("PATCH", "POST", "GET")))
 
 
-def scale(bench, sizes, resident, cpu, expect):
+def scale(bench, sizes, expect):
     remotes, base = Remotes(bench), None
     print(f"{'objects':>7} {'ready':>8} {'shown':>8} {'resident':>9} {'each':>8} {'steady':>9} {'syncs':>8} {'CPU':>6} {'again':>7}  requests for each: first start; sync; second start")
     for count in sizes:
@@ -109,8 +110,8 @@ def scale(bench, sizes, resident, cpu, expect):
             daemon, inside, outside, cold = one.cold()
             one.quiet()
             cold = one.asked()
-            memory = resident(daemon.process.pid)
-            asked, done, share, seconds = one.steady(daemon, cpu)
+            memory = look(daemon.process.pid).resident
+            asked, done, share, seconds = one.steady(daemon)
             expect("watches open", one.proxy.watches, 1)
             expect("lists of the first start", cold["LIST"], 1)
             expect("reads while nothing changes", sum(n for kind, n in asked.items() if kind in ("LIST", "GET")), 0)

@@ -18,11 +18,11 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE)]
+from harness.usage import MIB, Sampler, actors, calm, slope  # noqa: E402
 from harness.wait import wait_for  # noqa: E402
 
 from churn import Hosts, Machine, Objects, Pushes, Weather  # noqa: E402
 from truth import Truth  # noqa: E402
-from usage import MIB, Sampler, actors, calm, slope  # noqa: E402
 from world import World  # noqa: E402
 
 

@@ -28,7 +28,7 @@ http {{
       fastcgi_pass unix:cgi.sock; fastcgi_buffering off; fastcgi_request_buffering off; fastcgi_read_timeout 600s;
       fastcgi_param SCRIPT_FILENAME {backend}; fastcgi_param GIT_PROJECT_ROOT {root}; fastcgi_param GIT_HTTP_EXPORT_ALL ""; fastcgi_param PATH_INFO $uri;
       fastcgi_param QUERY_STRING $query_string; fastcgi_param REQUEST_METHOD $request_method; fastcgi_param CONTENT_TYPE $content_type;
-      fastcgi_param CONTENT_LENGTH $content_length; fastcgi_param REMOTE_ADDR $remote_addr; fastcgi_param REMOTE_USER $remote_user;
+      fastcgi_param CONTENT_LENGTH $content_length; fastcgi_param HTTP_CONTENT_ENCODING $http_content_encoding; fastcgi_param REMOTE_ADDR $remote_addr; fastcgi_param REMOTE_USER $remote_user;
       fastcgi_param SERVER_PROTOCOL $server_protocol; {protocol} fastcgi_param HOME /nonexistent;
       fastcgi_param GIT_CONFIG_COUNT 1; fastcgi_param GIT_CONFIG_KEY_0 safe.directory; fastcgi_param GIT_CONFIG_VALUE_0 *;
     }}
@@ -52,14 +52,14 @@ def make_certificates(folder):
 
 class GitServer:
     """Serves the bare repositories below `root` until closed. `users`: name to password, or None for anybody. `v2`: whether git hears which protocol the
-    client asks for. `clients`: whether they must show a certificate of our CA. `port`: one of `free_port`. `/status/CODE/`, `/html/`, `/circle/` answer as they are named; `/moved/` redirects to `moved`, or to itself
+    client asks for. `http2`: whether it is spoken with TLS. `clients`: whether they must show a certificate of our CA. `port`: one of `free_port`. `/status/CODE/`, `/html/`, `/circle/` answer as they are named; `/moved/` redirects to `moved`, or to itself
     without that word."""
 
-    def __init__(self, folder, root, tls=False, users=None, workers=4, v2=True, moved="", clients=False, port=None):
+    def __init__(self, folder, root, tls=False, users=None, workers=4, v2=True, moved="", clients=False, port=None, http2=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.root, self.tls, self.users, self.port, self.mark_port = str(root), tls, users, port or free_port(), free_port()
-        self.v2, self.moved, self.clients, self.marks = v2, moved, clients, 0
+        self.v2, self.moved, self.clients, self.http2, self.marks = v2, moved, clients, http2, 0
         if tls:
             make_certificates(self.folder)
         if users is not None:
@@ -87,7 +87,7 @@ class GitServer:
         tls += f" ssl_client_certificate {self.folder}/ca.crt; ssl_verify_client on;" if self.clients else ""
         auth = f'auth_basic "git"; auth_basic_user_file {self.folder}/users;' if self.users is not None else ""
         statuses = " ".join(f"if ($code = {code}) {{ return {code}; }}" for code in (401, 403, 404, 429, 500, 502, 503))
-        return CONFIGURATION.format(dir=self.folder, user="user root;" if os.geteuid() == 0 else "", port=self.port, mark_port=self.mark_port, ssl=" ssl" if self.tls else "", tls=tls, auth=auth,
+        return CONFIGURATION.format(dir=self.folder, user="user root;" if os.geteuid() == 0 else "", port=self.port, mark_port=self.mark_port, ssl=(" ssl http2" if self.http2 else " ssl") if self.tls else "", tls=tls, auth=auth,
                                     statuses=statuses, backend=BACKEND, root=self.root, moved=self.moved,
                                     protocol="fastcgi_param GIT_PROTOCOL $http_git_protocol;" if self.v2 else 'fastcgi_param HTTP_GIT_PROTOCOL "";')
 
