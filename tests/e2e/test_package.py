@@ -54,6 +54,12 @@ class Package(unittest.TestCase):
         self.assertEqual((others, {owner for _, owner in self.content.values()}), ([], {"root/root"}))
         self.assertEqual(gzip.open(self.root / "usr/share/man/man8/verandad.8.gz", "rt").read()[:13], ".TH VERANDAD ")
 
+    def test_it_names_who_answers_for_it(self):
+        contact = self.field("Maintainer")
+        self.assertRegex(contact, r"^[^<>]+ <[^<>@ ]+@[^<>@ ]+>$")
+        last = gzip.open(self.root / "usr/share/doc/veranda/changelog.Debian.gz", "rt").read().splitlines()[-1]
+        self.assertRegex(last, rf"^ -- {re.escape(contact)}  \w{{3}}, \d{{2}} \w{{3}} \d{{4}} \d{{2}}:\d{{2}}:\d{{2}} \+0000$")
+
     def test_it_needs_what_it_uses(self):
         needs = self.field("Depends")
         for name in ("libcaf-core", "libcurl4", "libgit2-", "libsqlite3-0", "libssl3", "ca-certificates", "tzdata"):

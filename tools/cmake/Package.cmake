@@ -1,10 +1,11 @@
 # What `cmake --install` puts where, and the Debian package that `tools/package` makes of it with CPack.
 include(GNUInstallDirs)
+set(VERANDA_PACKAGE_CONTACT "The Veranda authors <root@localhost>" CACHE STRING "Who answers for a package that is made here: Name <address>")
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON) # what was built is installed; tests need not be
 
 install(TARGETS verandad veranda RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 # Manual pages, completion and documents are made of the programs as they are then.
-install(CODE "execute_process(COMMAND \"${PROJECT_SOURCE_DIR}/tools/package-files\" \"${PROJECT_BINARY_DIR}\" \"${PROJECT_BINARY_DIR}/package-files\" COMMAND_ERROR_IS_FATAL ANY)")
+install(CODE "execute_process(COMMAND \"${PROJECT_SOURCE_DIR}/tools/package-files\" \"${PROJECT_BINARY_DIR}\" \"${PROJECT_BINARY_DIR}/package-files\" \"${VERANDA_PACKAGE_CONTACT}\" COMMAND_ERROR_IS_FATAL ANY)")
 install(DIRECTORY ${PROJECT_BINARY_DIR}/package-files/ DESTINATION ${CMAKE_INSTALL_DATADIR})
 install(FILES config/systemd/verandad.service DESTINATION /lib/systemd/system)
 install(FILES config/debian/sysusers.conf DESTINATION lib/sysusers.d RENAME veranda.conf)
@@ -16,7 +17,7 @@ set(CPACK_SET_DESTDIR ON)
 set(CPACK_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
-set(CPACK_PACKAGE_CONTACT "The Veranda developers <maintainers@veranda.dev>")
+set(CPACK_PACKAGE_CONTACT "${VERANDA_PACKAGE_CONTACT}")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "cache of KRM package revisions in step with git repositories")
 set(CPACK_PACKAGE_DESCRIPTION "Veranda follows the Repository objects of Porch, kpt and Nephio, in
 manifests or in a Kubernetes cluster, finds every draft, proposed and
