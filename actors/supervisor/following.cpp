@@ -158,8 +158,8 @@ void apply_list(self_ptr self, const std::vector<repository_object>& objects) {
     wanted.push_back({object.meta.key, object.meta.uid});
   for (const auto& [key, e] : st.entries)
     running.push_back({key, (e.successor ? e.successor : e.object)->meta.uid});
-  for (const auto& gone : logic::difference(std::move(wanted), std::move(running)).stop)
-    remove(self, gone.key);
+  for (const auto& one : logic::gone(std::move(wanted), std::move(running)))
+    remove(self, one.key);
   for (const auto* object : stalest_first(st, objects)) // one that came back under another uid waits there for the end of its predecessor
     upsert(self, std::make_shared<const repository_object>(*object));
   if (!std::exchange(st.listed, true)) {
@@ -179,8 +179,18 @@ void restored(self_ptr self, const std::vector<durable_state>& states) {
     st.restored->emplace(s.uid, s);
   if (const auto list = std::exchange(st.waiting_list, nullptr))
     apply_list(self, *list);
-  for (const auto& change : std::exchange(st.waiting_changes, {}))
+  for (const auto& [key, change] : std::exchange(st.waiting_changes, {}))
     on_change(self, change);
+}
+
+/// Only the last change of an object counts, and none of one that came and went meanwhile: there are never more of them than objects.
+void keep_waiting(supervisor_state& st, const msg::repository_changed& m) {
+  const auto& key = m.object->meta.key;
+  const auto is_it = [&](const repository_object& o) { return o.meta.key == key; };
+  if (m.deleted && (!st.waiting_list || std::none_of(st.waiting_list->begin(), st.waiting_list->end(), is_it)))
+    st.waiting_changes.erase(key);
+  else
+    st.waiting_changes.insert_or_assign(key, m);
 }
 
 } // namespace
@@ -238,7 +248,7 @@ void on_list(supervisor_pointer self, const msg::repositories_listed& m) {
 
 void on_change(supervisor_pointer self, const msg::repository_changed& m) {
   if (!self->state.restored) {
-    self->state.waiting_changes.push_back(m);
+    keep_waiting(self->state, m);
     return;
   }
   if (m.deleted)

@@ -10,7 +10,7 @@ namespace veranda {
 
 namespace {
 
-using self_ptr = supervisor_actor::stateful_pointer<supervisor_state>;
+using self_ptr = supervisor_pointer;
 
 /// One of them, and how many there are.
 void tell(const supervisor_state& st) {

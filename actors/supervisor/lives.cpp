@@ -39,6 +39,26 @@ void say_it_keeps_dying(self_ptr self, const entry& e) {
   self->send(st.deps.repository.status, msg::publish_status{e.object->meta.key, e.object->meta.uid, status, {}});
 }
 
+/// The one that this timer was armed for, when it still waits.
+entry* waiting_for(supervisor_state& st, const msg::restart_due& m) {
+  const auto at = st.entries.find(m.key);
+  const bool waits = at != st.entries.end() && at->second.restart_epoch == m.epoch && !at->second.handle && !st.shutting_down;
+  return waits ? &at->second : nullptr;
+}
+
+/// Only damage, which loses what is durable, lets it start without.
+void restart_without_state(self_ptr self, entry& e, const failure& why) {
+  auto& st = self->state;
+  if (class_of(why.code) == error_class::damaged) {
+    log::warn(kind, "the durable state of a repository is lost; it starts anew", {{"key", to_string(e.object->meta.key)}, {"err", describe(why)}});
+    spawn_repository(self, e);
+    return;
+  }
+  if (std::exchange(st.restore_problem, why) != why)
+    log::warn(kind, "a repository's actor cannot start again before its durable state can be read; trying again", {{"key", to_string(e.object->meta.key)}, {"err", describe(why)}});
+  self->delayed_send(self, st.deps.restore_retry, msg::restart_due{e.object->meta.key, ++e.restart_epoch});
+}
+
 } // namespace
 
 void arm_conflicts(self_ptr self) {
@@ -121,24 +141,23 @@ void restart_later(self_ptr self, entry& e, const caf::error& reason) {
 
 void on_restart(self_ptr self, const msg::restart_due& m) {
   auto& st = self->state;
-  const auto at = st.entries.find(m.key);
-  if (at == st.entries.end() || at->second.restart_epoch != m.epoch || at->second.handle || st.shutting_down)
+  const auto* const waiting = waiting_for(st, m);
+  if (waiting == nullptr)
     return;
-  ask(self, st.deps.cache, st.deps.store_timeout, msg::get_states{at->second.object->meta.uid})
+  ask(self, st.deps.cache, st.deps.store_timeout, msg::get_states{waiting->object->meta.uid})
     .then(
       [self, m](const msg::states_ptr& states) {
-        auto& state = self->state;
-        const auto found = state.entries.find(m.key);
-        if (found == state.entries.end() || found->second.handle || state.shutting_down)
-          return;
-        for (const auto& s : *states)
-          state.restored->insert_or_assign(s.uid, s);
-        spawn_repository(self, found->second);
+        self->state.restore_problem = {};
+        if (auto* const e = waiting_for(self->state, m)) {
+          for (const auto& s : *states)
+            self->state.restored->insert_or_assign(s.uid, s);
+          spawn_repository(self, *e);
+        }
       },
-      [self, m](caf::error& e) {
-        const auto found = self->state.entries.find(m.key);
-        if (found != self->state.entries.end() && !found->second.handle)
-          restart_later(self, found->second, e);
+      [self, m](caf::error& problem) {
+        const auto why = to_failure(problem);
+        if (auto* const e = waiting_for(self->state, m))
+          restart_without_state(self, *e, why);
       });
 }
 

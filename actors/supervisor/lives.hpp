@@ -4,8 +4,6 @@
 
 namespace veranda {
 
-using supervisor_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
-
 // The lives of the supervisor's repository actors: begun, ended, begun again after an unexpected death; and the rows of those that left without removing them.
 
 void spawn_repository(supervisor_pointer self, supervisor_state::entry& e);
@@ -13,7 +11,7 @@ void spawn_repository(supervisor_pointer self, supervisor_state::entry& e);
 void stop_repository(supervisor_pointer self, supervisor_state::entry& e);
 /// After an unexpected death: a message in a while, longer for each death in a row.
 void restart_later(supervisor_pointer self, supervisor_state::entry& e, const caf::error& reason);
-/// The while has passed.
+/// The while has passed. What is durable is read first: a store that is away is waited for, and is no death.
 void on_restart(supervisor_pointer self, const msg::restart_due& m);
 /// Removes the rows of a repository that no actor speaks for; tried again until they are gone.
 void close_orphan(supervisor_pointer self, const object_key& key, const std::string& uid);

@@ -4,8 +4,6 @@
 
 namespace veranda {
 
-using supervisor_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
-
 // Objects that carry our finalizer and are being deleted, or have left what is followed. Their rows go first, in a transaction under a fence of their own; then the mirror, unless others use it; then the
 // PackageRev objects; then the finalizer. Each step may be repeated: what a daemon that ended left undone is done by the next one, from what the API server still shows.
 

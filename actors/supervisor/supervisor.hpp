@@ -88,17 +88,19 @@ struct supervisor_state {
   std::uint64_t release_count = 0;
   bool sweeping = false;                   ///< mirrors of the daemon's last life are being removed
   bool restoring = false;
-  failure restore_problem; ///< as said last
+  failure restore_problem; ///< why durable states cannot be read, as said last
   std::shared_ptr<const std::vector<repository_object>> waiting_list; ///< arrived before the durable states
-  std::vector<msg::repository_changed> waiting_changes;                 ///< and what came after it
+  std::map<object_key, msg::repository_changed> waiting_changes;         ///< and the last change of each object since
   bool listed = false;
   bool conflicts_armed = false;
   bool shutting_down = false;
   std::vector<caf::typed_response_promise<msg::first_syncs>> waiting_first;
 };
 
+using supervisor_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
+
 /// The desired set of this node (`supervisor_actor`): one repository actor per Repository object, one remote actor per remote that any of them uses. Level-triggered: a whole
 /// list is compared with what runs; an unexpected death is answered with a restart after a backoff.
-supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, supervisor_deps deps);
+supervisor_actor::behavior_type supervisor(supervisor_pointer self, supervisor_deps deps);
 
 } // namespace veranda

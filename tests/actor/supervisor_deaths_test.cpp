@@ -32,6 +32,27 @@ BOOST_AUTO_TEST_CASE(rows_and_mirrors_of_objects_that_went_meanwhile_are_removed
   BOOST_TEST(workers->count("sweep_mirrors") == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(of_each_object_one_change_waits_for_the_durable_states) {
+  exit_now(boss, caf::exit_reason::user_shutdown);
+  settle();
+  cache.failing["states"] = failure{ec::unavailable, "no space left on device", {}, {}, {}};
+  open_supervisor();
+  list({an_object("a"), an_object("gone", other_url)});
+  for (int i = 0; i < 50; ++i) {
+    change("a", [&](repository_object& o) { o.meta.annotations["turn"] = std::to_string(i); });
+    put(an_object("b" + std::to_string(i)));
+    remove("b" + std::to_string(i));
+  }
+  change("a", [](repository_object& o) { o.spec.git->repo = other_url; });
+  remove("gone");
+  BOOST_TEST(seen().waiting_changes.size() == 2U);
+  cache.failing.clear();
+  advance(5s);
+  BOOST_TEST((running_names() == std::set<std::string>{"a"}));
+  BOOST_TEST(ready("a"));
+  BOOST_TEST(cached("a").front().find("web") != std::string::npos); // as it was changed last
+}
+
 BOOST_AUTO_TEST_CASE(one_made_anew_meanwhile_replaces_the_rows_of_the_old_one) {
   list({an_object("a")});
   exit_now(boss, caf::exit_reason::user_shutdown);
@@ -61,6 +82,28 @@ BOOST_AUTO_TEST_CASE(a_repository_is_restarted_after_a_second_with_what_it_knew)
   advance(200ms);
   BOOST_TEST(alive(repository_of("a")));
   BOOST_TEST(workers->count("sync ") == jobs); // its basis was durable
+  BOOST_TEST(telemetry->restarts == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_is_away_when_it_is_to_be_restarted_is_no_death) {
+  list({an_object("a")});
+  crash(repository_of("a"));
+  cache.failing["states"] = failure{ec::unavailable, "no space left on device", {}, {}, {}};
+  advance(5min);
+  BOOST_TEST(!repository_of("a"));
+  BOOST_TEST(telemetry->restarts == 1U);
+  cache.failing.clear();
+  advance(2s + 100ms); // without the wait that follows many deaths
+  BOOST_TEST(alive(repository_of("a")));
+  BOOST_TEST(says("a", "Ready=True"));
+}
+
+BOOST_AUTO_TEST_CASE(one_whose_durable_state_is_damaged_is_restarted_without) {
+  list({an_object("a")});
+  crash(repository_of("a"));
+  cache.failing["states"] = failure{ec::corrupt_cache, "the file is damaged", {}, {}, {}};
+  advance(1s + 100ms);
+  BOOST_TEST(alive(repository_of("a")));
   BOOST_TEST(telemetry->restarts == 1U);
 }
 
