@@ -79,10 +79,12 @@ private:
   /// Its unexpected end ends the process.
   template <class Handle>
   void is_essential(const Handle& handle, const char* kind) {
-    caf::actor_cast<caf::abstract_actor*>(handle)->attach_functor([this, kind](const caf::error&) {
-      if (!stopping_ && hooks_.fatal)
-        hooks_.fatal(kind);
-    });
+    caf::actor_cast<caf::abstract_actor*>(handle)->attach_functor([this, kind](const caf::error&) { must_end(kind); });
+  }
+  /// The process cannot go on without an actor of this kind.
+  void must_end(const char* kind) {
+    if (!stopping_ && hooks_.fatal)
+      hooks_.fatal(kind);
   }
   void watch_essentials();
 

@@ -198,7 +198,7 @@ void real_system::spawn_watcher_or_fail() {
   if (spawned)
     return;
   log::error("system", "Repository objects cannot be watched", {{"err", describe(spawned.error())}});
-  hooks_.fatal(watcher_state::name);
+  must_end(watcher_state::name);
 }
 
 result<void> real_system::spawn_watcher() {
