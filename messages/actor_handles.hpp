@@ -38,9 +38,7 @@ using worker_actor = caf::typed_actor<caf::replies_to<msg::job>::with<msg::job_r
 
 /// The bounded queue in front of the workers. `overloaded` when it is full.
 using worker_pool_actor = caf::typed_actor<caf::replies_to<msg::job>::with<msg::job_result>, caf::reacts_to<msg::drop_stopped_jobs>,
-                                           caf::replies_to<msg::find_job>::with<std::string>,
-                                           caf::reacts_to<msg::limits_changed>,
-                                           caf::reacts_to<msg::worker_overdue>>; // INTERNAL timer
+                                           caf::replies_to<msg::find_job>::with<std::string>, caf::reacts_to<msg::limits_changed>>;
 
 /// What is known of each host, for all remotes there: whether it is up, and whether it wants to be left alone. Asked before a listing or a fetch, told what came of it.
 using host_keeper_actor = caf::typed_actor<caf::replies_to<msg::enter_host>::with<msg::host_pass>, caf::reacts_to<msg::host_answered>,
@@ -83,7 +81,7 @@ using supervisor_actor = caf::typed_actor<
   caf::reacts_to<msg::first_sync_finished>, caf::reacts_to<msg::settings_changed>,
   caf::replies_to<msg::await_first_syncs>::with<msg::first_syncs>,
   caf::replies_to<object_key, msg::get_state>::with<msg::repository_state_view>, // forwarded to the repository
-  caf::reacts_to<msg::restart_due>, caf::reacts_to<msg::consistency_due>, caf::reacts_to<msg::conflicts_due>,
+  caf::reacts_to<msg::restart_due>, caf::reacts_to<msg::remote_due>, caf::reacts_to<msg::consistency_due>, caf::reacts_to<msg::conflicts_due>,
   caf::reacts_to<msg::orphan_due>, caf::reacts_to<msg::release_due>, caf::reacts_to<msg::restore_due>>; // INTERNAL timers
 
 /// The supervisor that hears of Secrets that have changed.

@@ -81,6 +81,10 @@ struct restart_due {
   object_key key;
   std::uint64_t epoch = 0;
 };
+/// INTERNAL timer: the actor of a remote that ended unexpectedly is started again.
+struct remote_due {
+  remote_identity remote;
+};
 struct consistency_due {};
 struct conflicts_due {};
 /// INTERNAL timer: the durable states are asked for again.
@@ -185,10 +189,6 @@ struct sync_result {
   std::uint64_t objects_read = 0;
 };
 using sync_result_ptr = std::shared_ptr<const sync_result>;
-/// INTERNAL: a listing's own timeout, or a queue check.
-struct listing_due {
-  std::uint64_t epoch = 0;
-};
 
 // -- secret keeper -------------------------------------------------------------------------------
 
@@ -276,10 +276,6 @@ struct drop_stopped_jobs {};
 /// Where the job, or the listing, with this token waits: one clause, empty when it does not wait here.
 struct find_job {
   cancel_token_ptr cancel;
-};
-/// INTERNAL: a worker's deadline passed.
-struct worker_overdue {
-  std::uint64_t job_id = 0;
 };
 
 // -- cache writer --------------------------------------------------------------------------------
@@ -400,6 +396,7 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::first_sync_finished)
 VERANDA_LOCAL_MESSAGE(veranda::msg::settings_changed)
 VERANDA_LOCAL_MESSAGE(veranda::msg::limits_changed)
 VERANDA_LOCAL_MESSAGE(veranda::msg::restart_due)
+VERANDA_LOCAL_MESSAGE(veranda::msg::remote_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::consistency_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::conflicts_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::orphan_due)
@@ -429,7 +426,6 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::get_listing)
 VERANDA_LOCAL_MESSAGE(veranda::msg::listing_ptr)
 VERANDA_LOCAL_MESSAGE(veranda::msg::run_sync)
 VERANDA_LOCAL_MESSAGE(veranda::msg::sync_result_ptr)
-VERANDA_LOCAL_MESSAGE(veranda::msg::listing_due)
 VERANDA_LOCAL_MESSAGE(veranda::msg::get_place)
 VERANDA_LOCAL_MESSAGE(veranda::msg::enter_host)
 VERANDA_LOCAL_MESSAGE(veranda::msg::host_pass)
@@ -440,7 +436,6 @@ VERANDA_LOCAL_MESSAGE(veranda::msg::list_http)
 VERANDA_LOCAL_MESSAGE(veranda::msg::continue_transfers)
 VERANDA_LOCAL_MESSAGE(veranda::msg::job)
 VERANDA_LOCAL_MESSAGE(veranda::msg::job_result)
-VERANDA_LOCAL_MESSAGE(veranda::msg::worker_overdue)
 VERANDA_LOCAL_MESSAGE(veranda::msg::claim_repository)
 VERANDA_LOCAL_MESSAGE(veranda::msg::apply_delta)
 VERANDA_LOCAL_MESSAGE(veranda::msg::put_state)

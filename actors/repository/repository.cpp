@@ -157,12 +157,12 @@ void take_object(self_ptr self) {
 
 void on_apply_object(self_ptr self, const apply_object& m) {
   auto& st = self->state;
-  const bool remote_restarted = st.applied.remote && m.remote && m.remote_name == st.applied.remote_name && m.remote != st.applied.remote;
+  const bool remote_ended = st.applied.remote && m.remote_name == st.applied.remote_name && m.remote != st.applied.remote;
   st.applied = m;
   if (!st.claim || st.closing)
     return; // the claim's continuation gives the machine its first object
-  if (remote_restarted && st.running) // what was asked of the one that ended is never answered
-    cancel_running(self, "the remote's actor was started again");
+  if (remote_ended && st.running) // what was asked of it is never answered
+    cancel_running(self, "the remote's actor ended");
   const bool unheld = needs_holding(st);
   if (unheld)
     hold_again(self);

@@ -19,7 +19,6 @@ using self_ptr = supervisor_pointer;
 using entry = supervisor_state::entry;
 
 constexpr std::chrono::milliseconds conflicts_delay{100};
-constexpr unsigned restarts_worth_saying = 5;
 
 std::optional<durable_state> take_restored(supervisor_state& st, const std::string& uid) {
   if (!st.restored)
@@ -127,10 +126,13 @@ void close_orphan(self_ptr self, const object_key& key, const std::string& uid) 
   remove_orphan(self, uid);
 }
 
+std::chrono::milliseconds restart_delay(const supervisor_deps& deps, unsigned deaths) {
+  return std::min<std::chrono::milliseconds>(deps.restart_max, deps.restart_initial * (1LL << std::min(deaths - 1, 16U)));
+}
+
 void restart_later(self_ptr self, entry& e, const caf::error& reason) {
   auto& st = self->state;
-  const auto shift = std::min(e.restarts++, 16U);
-  const auto delay = std::min<std::chrono::milliseconds>(st.deps.restart_max, st.deps.restart_initial * (1LL << shift));
+  const auto delay = restart_delay(st.deps, ++e.restarts);
   log::error(kind, "a repository's actor ended; it is started again",
              {{"key", to_string(e.object->meta.key)}, {"err", describe(to_failure(reason))}, {"in", format_go_duration(delay)}});
   st.deps.env.telemetry->actor_restarted(repository_state::name);

@@ -9,6 +9,10 @@ namespace veranda {
 void spawn_repository(supervisor_pointer self, supervisor_state::entry& e);
 /// Asks it to remove its rows and end; its end is a down message.
 void stop_repository(supervisor_pointer self, supervisor_state::entry& e);
+/// Deaths in a row that are worth a word in the conditions of the objects that suffer from them.
+inline constexpr unsigned restarts_worth_saying = 5;
+/// How long an actor that ended unexpectedly stays away, for so many deaths in a row.
+std::chrono::milliseconds restart_delay(const supervisor_deps& deps, unsigned deaths);
 /// After an unexpected death: a message in a while, longer for each death in a row.
 void restart_later(supervisor_pointer self, supervisor_state::entry& e, const caf::error& reason);
 /// The while has passed. What is durable is read first: a store that is away is waited for, and is no death.

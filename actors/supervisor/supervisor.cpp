@@ -188,6 +188,10 @@ supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) 
       const handling h{*self->state.cell, "restart_due", self->mailbox().size()};
       on_restart(self, m);
     },
+    [self](const msg::remote_due& m) {
+      const handling h{*self->state.cell, "remote_due", self->mailbox().size()};
+      on_remote_due(self, m.remote);
+    },
     [self](const msg::consistency_due&) {
       const handling h{*self->state.cell, "consistency_due", self->mailbox().size()};
       heal(self);

@@ -44,7 +44,9 @@ struct supervisor_state {
   static constexpr const char* name = "supervisor";
 
   struct remote_entry {
-    remote_actor handle;
+    remote_actor handle; ///< null while waiting for a restart
+    std::chrono::steady_clock::time_point began{};
+    unsigned restarts = 0; ///< in a row
     std::map<std::string, std::string> members; ///< uid -> branch
   };
   struct entry {

@@ -68,7 +68,21 @@ void on_result(self_ptr self, std::uint64_t id, const msg::job_result& r) {
   pump(self);
 }
 
+/// Past its deadline and grace: the worker hangs in a call that does not look at its token.
+void on_overdue(self_ptr self, std::uint64_t id) {
+  if (auto job = job_ended(self, id, false, false)) {
+    job->job.cancel->stop = true;
+    log::error(self->state.deps.kind, "a worker did not come back from its job and was replaced", {{"remote", job->job.remote.url}});
+    job->promise.deliver(to_error({ec::timed_out, "the job did not end after its deadline", job->job.remote.url, {}, {}}));
+  }
+  pump(self);
+}
+
 void on_error(self_ptr self, std::uint64_t id, caf::error& e) {
+  if (e == caf::sec::request_timeout) {
+    on_overdue(self, id);
+    return;
+  }
   const auto why = to_failure(e);
   const bool lost = e == caf::sec::request_receiver_down || why.code == ec::internal; // an exception ended the worker
   const bool silent = why.code == ec::unreachable || why.code == ec::timed_out;
@@ -89,8 +103,7 @@ void start(self_ptr self, std::uint64_t id) {
     deadline = std::chrono::steady_clock::now() + st.deps.job_timeout;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   const auto patience = std::max(left, std::chrono::milliseconds{0}) + st.deps.grace;
-  self->delayed_send(self, patience, msg::worker_overdue{id});
-  ask(self, worker.handle, patience + st.deps.grace, job.job)
+  ask(self, worker.handle, patience, job.job)
     .then([self, id](const msg::job_result& r) { on_result(self, id, r); }, [self, id](caf::error& e) { on_error(self, id, e); });
 }
 
@@ -120,19 +133,6 @@ void drop_stopped(self_ptr self) {
     if (auto ended = job_ended(self, id, true))
       ended->promise.deliver(to_error({ended->job.cancel->reason(), "stopped while it waited for a worker", {}, {}, {}}));
   show(st);
-}
-
-/// Past its deadline and grace: the worker hangs in a call that does not look at its token.
-void on_overdue(self_ptr self, std::uint64_t id) {
-  auto& st = self->state;
-  if (!st.busy.contains(id))
-    return;
-  if (auto job = job_ended(self, id, false, false)) {
-    job->job.cancel->stop = true;
-    log::error(st.deps.kind, "a worker did not come back from its job and was replaced", {{"remote", job->job.remote.url}});
-    job->promise.deliver(to_error({ec::timed_out, "the job did not end after its deadline", job->job.remote.url, {}, {}}));
-  }
-  pump(self);
 }
 
 std::string place_of(const worker_pool_state& st, const cancel_token_ptr& token) {
@@ -194,10 +194,6 @@ worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps dep
       state.queue->change_limits(*m.limits);
       fit_workers(self);
       pump(self);
-    },
-    [self](const msg::worker_overdue& m) {
-      const handling h{*self->state.cell, "worker_overdue", self->mailbox().size()};
-      on_overdue(self, m.job_id);
     },
   };
 }

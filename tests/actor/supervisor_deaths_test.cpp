@@ -148,12 +148,54 @@ BOOST_AUTO_TEST_CASE(a_remote_that_dies_idle_is_started_again) {
   crash(old);
   settle();
   BOOST_TEST(!alive(old));
+  BOOST_TEST(!remote_of());
+  advance(1s);
   BOOST_TEST(alive(remote_of()));
   BOOST_TEST(state_of<remote_state>(remote_of()).members.size() == 2U);
   git.publish(url, "main", "late", 1);
   advance(10min);
   BOOST_TEST(cached("a").size() == 3U);
   BOOST_TEST(cached("b").size() == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(a_remote_that_dies_again_and_again_stays_away_twice_as_long_each_time) {
+  list({an_object("a")});
+  for (int i = 0; i < 5; ++i) {
+    crash(remote_of());
+    settle();
+    caf::anon_send(repository_of("a"), msg::sync_now{sync_cause::user, false});
+    settle();
+    BOOST_TEST(says("a", "the actor of its remote ended 5 times in a row") == (i == 4)); // the first ones are not worth a word
+    advance(std::chrono::seconds{1 << i} - 100ms);
+    BOOST_TEST(!remote_of());
+    advance(200ms);
+    BOOST_TEST(alive(remote_of()));
+  }
+  advance_until([&] { return ready("a"); }, 10min);
+  advance(5min); // one that lived this long starts the count anew
+  crash(remote_of());
+  advance(1s + 100ms);
+  BOOST_TEST(alive(remote_of()));
+}
+
+BOOST_AUTO_TEST_CASE(who_comes_and_goes_while_a_remote_is_away_is_served_when_it_is_back) {
+  list({an_object("a"), an_object("b")});
+  crash(remote_of());
+  settle();
+  put(an_object("late"));
+  remove("b");
+  advance_until([&] { return ready("late") && !seen().entries.contains(key("b")); }, 20s);
+  BOOST_TEST(state_of<remote_state>(remote_of()).members.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_remote_whose_last_repository_leaves_while_it_is_away_removes_its_mirror) {
+  list({an_object("a")});
+  crash(remote_of());
+  settle();
+  remove("a");
+  advance(5s);
+  BOOST_TEST(git.mirrors.empty());
+  BOOST_TEST(seen().remotes.empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_remote_that_dies_while_it_lists_costs_no_deadline) {

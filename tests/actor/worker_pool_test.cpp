@@ -176,6 +176,15 @@ BOOST_AUTO_TEST_CASE(a_worker_that_hangs_past_its_deadline_is_replaced) {
   BOOST_TEST(inside().idle.size() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(a_job_has_one_timer_and_none_once_it_is_answered) {
+  make(1);
+  auto& timers = dynamic_cast<caf::scheduler::test_coordinator&>(system().scheduler()).clock().schedule();
+  push("team", "runs");
+  BOOST_TEST(timers.size() == 1U);
+  run_out();
+  BOOST_TEST(timers.empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_job_without_a_deadline_gets_the_pools) {
   make(1);
   const auto hangs = push("team", "hangs");

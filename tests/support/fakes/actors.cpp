@@ -76,6 +76,7 @@ supervisor_actor::behavior_type fake_supervisor(supervisor_actor::pointer, std::
     [](const msg::await_first_syncs&) { return msg::first_syncs{}; },
     [](const object_key&, const msg::get_state&) { return msg::repository_state_view{}; },
     [](const msg::restart_due&) {},
+    [](const msg::remote_due&) {},
     [](const msg::consistency_due&) {},
     [](const msg::conflicts_due&) {},
     [](const msg::orphan_due&) {},
