@@ -11,8 +11,8 @@ from harness.crashes import SCENARIOS, Injector, SmallDisks
 # Scenario, what happens, and every how many calls. A step is prime to what calls come in, so that it meets all kinds of them.
 ENDED = (("empty", "die", 1), ("empty", "mixed", 3), ("incremental", "die", 1), ("incremental", "mixed", 3), ("incremental", "torn", 7), ("incremental", "names", 11),
          ("cold", "die", 7), ("cold", "mixed", 11), ("cold", "old", 23), ("merging", "die", 13), ("merging", "pages", 13),
-         ("outgrown", "die", 7), ("outgrown", "mixed", 13), ("evicting", "die", 13), ("evicting", "mixed", 23))
-FAILED = (("incremental", "ENOSPC", 19), ("incremental", "EIO", 29), ("incremental", "once", 5), ("cold", "EROFS", 47), ("evicting", "EIO", 37))
+         ("outgrown", "die", 13), ("outgrown", "mixed", 29), ("evicting", "die", 29), ("evicting", "mixed", 47))
+FAILED = (("incremental", "ENOSPC", 19), ("incremental", "EIO", 29), ("incremental", "once", 5), ("cold", "EROFS", 47), ("evicting", "EIO", 53))
 
 
 class CrashPoints(unittest.TestCase):
