@@ -9,7 +9,7 @@ namespace veranda::process {
 class descriptor {
 public:
   descriptor() = default;
-  explicit descriptor(int fd) : fd_(fd) {}
+  explicit descriptor(int fd) noexcept : fd_(fd) {}
   descriptor(descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   descriptor& operator=(descriptor&& other) noexcept {
     std::swap(fd_, other.fd_);
@@ -21,6 +21,9 @@ public:
   }
   [[nodiscard]] int get() const noexcept { return fd_; }
   [[nodiscard]] bool open() const noexcept { return fd_ >= 0; }
+  explicit operator bool() const noexcept { return open(); }
+  /// It is the caller's from now on.
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
 
 private:
   int fd_ = -1;

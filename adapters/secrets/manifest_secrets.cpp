@@ -1,5 +1,6 @@
 #include "adapters/secrets/manifest_secrets.hpp"
 
+#include "adapters/process/descriptor.hpp"
 #include "adapters/secrets/secret_reading.hpp"
 #include "adapters/source/file_reader.hpp"
 #include "adapters/source/manifest_file.hpp"
@@ -63,7 +64,7 @@ private:
   }
 
   [[nodiscard]] std::optional<source::file_signature> signature_of(const std::string& file) const {
-    const source::descriptor directory{::open(settings_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const process::descriptor directory{::open(settings_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     auto found = source::stat_file(directory.get(), file);
     return found ? std::optional{*found} : std::nullopt;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "adapters/process/descriptor.hpp"
 #include "adapters/source/file_reader.hpp"
 
 #include <chrono>
@@ -25,8 +26,8 @@ private:
   [[nodiscard]] bool read_events();
 
   std::filesystem::path dir_;
-  descriptor inotify_;
-  descriptor interrupted_;
+  process::descriptor inotify_;
+  process::descriptor interrupted_;
   int watch_ = -1;
   std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;

@@ -1,6 +1,7 @@
 #include "adapters/source/file_reader.hpp"
 
 #include "adapters/codec/json_writer.hpp"
+#include "adapters/process/descriptor.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -30,14 +31,14 @@ failure not_regular(const std::string& name) { return {ec::unsupported, "is not 
 
 /// Whether every user may pass through the directory and all above it.
 bool open_to_all(int directory) {
-  descriptor here{::openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  process::descriptor here{::openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
   struct stat s {};
   if (!here || ::fstat(here.get(), &s) != 0)
     return false;
   for (;;) {
     if ((s.st_mode & S_IXOTH) == 0)
       return false;
-    descriptor above{::openat(here.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    process::descriptor above{::openat(here.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC)};
     struct stat a {};
     if (!above || ::fstat(above.get(), &a) != 0)
       return false;
@@ -50,16 +51,6 @@ bool open_to_all(int directory) {
 
 } // namespace
 
-descriptor::~descriptor() {
-  if (fd_ >= 0)
-    ::close(fd_);
-}
-
-descriptor& descriptor::operator=(descriptor&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
-
 result<file_signature> stat_file(int directory, const std::string& name) {
   struct stat s {};
   if (::fstatat(directory, name.c_str(), &s, 0) != 0)
@@ -71,7 +62,7 @@ result<file_signature> stat_file(int directory, const std::string& name) {
 
 result<file_text> read_file(int directory, const std::string& name, std::uint64_t max_bytes) {
   // Without O_NONBLOCK a named pipe would hold us until somebody writes to it.
-  const descriptor fd{::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+  const process::descriptor fd{::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
   struct stat before {};
   if (!fd || ::fstat(fd.get(), &before) != 0)
     return system_failure(name, errno);

@@ -30,18 +30,4 @@ struct file_text {
 /// `.yaml`, `.yml` and `.json`, but no dotfiles and no names that are not printable UTF-8 (they go into annotations).
 [[nodiscard]] bool manifest_name(const std::string& name) noexcept;
 
-/// A file descriptor that closes itself.
-class descriptor {
-public:
-  explicit descriptor(int fd = -1) noexcept : fd_(fd) {}
-  ~descriptor();
-  descriptor(descriptor&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-  descriptor& operator=(descriptor&& other) noexcept;
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  explicit operator bool() const noexcept { return fd_ >= 0; }
-
-private:
-  int fd_;
-};
-
 } // namespace veranda::source

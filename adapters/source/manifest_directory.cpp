@@ -230,7 +230,7 @@ private:
     if (known != files_.end() && known->second.read_once && !known->second.recheck && known->second.signature == *signature)
       return true;
     if (resting(*signature, now_ns(), limits_.settle_time)) {
-      const descriptor dir{::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+      const process::descriptor dir{::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
       const auto text = read_file(dir.get(), name, limits_.max_file_bytes);
       if (text) {
         take(files_[name], name, *text);
@@ -342,7 +342,7 @@ result<secret_bytes> read_secret(const std::filesystem::path& dir, const std::st
   if (!manifest_name(file))
     return gone;
   try {
-    const descriptor fd{::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const process::descriptor fd{::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     auto text = read_file(fd.get(), file, limits.max_file_bytes);
     if (!text && text.error().code == ec::not_found)
       return gone;

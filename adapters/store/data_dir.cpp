@@ -1,5 +1,6 @@
 #include "adapters/store/data_dir.hpp"
 
+#include "adapters/process/descriptor.hpp"
 #include "messages/model/digest.hpp"
 #include "messages/model/time.hpp"
 
@@ -17,23 +18,6 @@ namespace veranda::store {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Closes at the end of its scope.
-class descriptor {
-public:
-  explicit descriptor(int fd) noexcept : fd_(fd) {}
-  ~descriptor() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
-
-private:
-  int fd_;
-};
 
 failure system_failure(std::string what, const fs::path& object) {
   return {ec::unavailable, std::move(what) + ": " + std::generic_category().message(errno), object.string(), {}, {}};
@@ -89,7 +73,7 @@ std::optional<failure> prepare_directory(const fs::path& directory) {
 std::optional<failure> make_file(const fs::path& file, std::string_view text) {
   const auto folder = file.has_parent_path() ? file.parent_path() : fs::path{"."};
   std::string draft;
-  descriptor nameless{::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)};
+  process::descriptor nameless{::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)};
   int fd = nameless.get();
   if (fd >= 0) {
     draft = "/proc/self/fd/" + std::to_string(fd);
@@ -98,7 +82,7 @@ std::optional<failure> make_file(const fs::path& file, std::string_view text) {
     ::unlink(draft.c_str());
     fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   }
-  descriptor named{nameless.get() < 0 ? fd : -1};
+  process::descriptor named{nameless.get() < 0 ? fd : -1};
   if (fd < 0)
     return system_failure("the file cannot be made", file);
   auto problem = write_all(fd, text, file);
@@ -108,7 +92,7 @@ std::optional<failure> make_file(const fs::path& file, std::string_view text) {
     problem = system_failure("the file cannot be made", file);
   if (named.get() >= 0)
     ::unlink(draft.c_str());
-  descriptor list{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  process::descriptor list{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!problem && (list.get() < 0 || ::fsync(list.get()) != 0))
     problem = system_failure("the directory cannot be written", folder);
   return problem;
@@ -129,7 +113,7 @@ result<std::unique_ptr<data_dir_lock>> data_dir_lock::acquire(const fs::path& gi
   if (auto problem = prepare_directory(directory))
     return *std::move(problem);
   const auto file = directory / "lock";
-  descriptor fd{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  process::descriptor fd{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (fd.get() < 0)
     return system_failure("the lock file cannot be opened", file);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -159,7 +143,7 @@ result<std::string> data_dir_lock::api_token() const { return ensure_secret_file
 result<std::string> data_dir_lock::secret_digest_key() const { return ensure_secret_file(directory_ / "secret-digest-key"); }
 
 result<std::string> read_secret_file(const fs::path& file) {
-  descriptor fd{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  process::descriptor fd{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   if (fd.get() < 0) {
     if (errno == ENOENT)
       return failure{ec::not_found, "there is no such file", file.string(), {}, {}};
