@@ -6,6 +6,7 @@
 #include "actors/supervisor/following.hpp"
 #include "actors/supervisor/releases.hpp"
 #include "actors/supervisor/remotes.hpp"
+#include "adapters/secrets/secret_source.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -113,7 +114,7 @@ void on_secret_changed(self_ptr self, const object_key& secret) {
   for (auto& [key, e] : self->state.entries) {
     if (e.stopping || key.ns != secret.ns || !e.object->spec.git)
       continue;
-    const bool bundle = secret.name == secret.ns + "-ca-bundle";
+    const bool bundle = secret == secrets::ca_bundle_secret(secret.ns);
     if (!bundle && e.object->spec.git->secret_ref != secret.name)
       continue;
     if (bundle)

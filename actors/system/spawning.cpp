@@ -143,7 +143,7 @@ void real_system::spawn_supervisor() {
   if (parts_.kube)
     deps.has_ca_bundle = [all = settings_.namespace_ca_bundle](const std::string&) { return all; }; // known once it is asked for
   else
-    deps.has_ca_bundle = [files = parts_.secret_files](const std::string& ns) { return files->find({ns, ns + "-ca-bundle"}).has_value(); };
+    deps.has_ca_bundle = [files = parts_.secret_files](const std::string& ns) { return files->find(secrets::ca_bundle_secret(ns)).has_value(); };
   deps.finalizers = finalizers_;
   deps.package_revs = package_revs_;
   deps.first_list_applied = [this] { ready_.first_list_applied(); };

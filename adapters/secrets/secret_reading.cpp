@@ -45,8 +45,6 @@ bool host_allowed(std::string_view hosts, const std::string& host) {
 
 } // namespace
 
-object_key ca_bundle_secret(const std::string& ns) { return {ns, ns + "-ca-bundle"}; }
-
 result<void> read_ca_bundle(const object_key& secret, const source::secret_bytes& bytes, credentials& out) {
   const auto it = bytes.data.find(ca_key);
   if (it == bytes.data.end())

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "adapters/secrets/secret_source.hpp"
 #include "adapters/source/manifest_directory.hpp"
 
 #include "messages/model/credentials.hpp"
@@ -9,8 +10,6 @@ namespace veranda::secrets {
 
 // What a Secret says, wherever it came from (docs/operations.md, Credentials). Pure; failures are `auth_rejected` and name the Secret and the field, never a value.
 
-/// The Secret with the CA bundle of a namespace.
-[[nodiscard]] object_key ca_bundle_secret(const std::string& ns);
 /// Adds what `read_keys` takes, and `ca.crt` when it is there. Refused when `veranda.dev/hosts` does not name `host`.
 result<void> read_credentials(const object_key& secret, const source::secret_bytes& bytes, const std::string& host, credentials& out);
 /// Takes `ca.crt` when the Secret has one.
