@@ -1,3 +1,4 @@
+#include "adapters/git/bare_connection.hpp"
 #include "adapters/git/connection_guard.hpp"
 #include "adapters/git/http_transfer.hpp"
 #include "adapters/git/stream_upload_pack.hpp"
@@ -20,24 +21,15 @@ public:
   ~daemon_connection() { curl_easy_cleanup(easy_); }
 
   result<void> open(const git_url& url, const proxy_setting& proxy, const transport_limits& limits, const cancel_token& cancel, const remote_label& label) {
-    const git_url target{"http", {}, url.host, url.port_or_default(), {}};
+    const auto target = connection_target(url);
     if (auto why = literal_refusal(target, limits.addresses)) return refused_at(label.host, *why);
-    curl_easy_setopt(easy_, CURLOPT_URL, target.text().c_str());
-    curl_easy_setopt(easy_, CURLOPT_CONNECT_ONLY, 1L);
+    prepare_connection(easy_, target, limits, cancel);
     curl_easy_setopt(easy_, CURLOPT_HTTPPROXYTUNNEL, 1L);
-    curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect_timeout.count()));
-    curl_easy_setopt(easy_, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(easy_, CURLOPT_XFERINFOFUNCTION, &daemon_connection::on_progress);
-    curl_easy_setopt(easy_, CURLOPT_XFERINFODATA, const_cast<cancel_token*>(&cancel));
     guard_.prepare(easy_, target, {}, proxy, limits);
     const auto code = curl_easy_perform(easy_);
     if (auto why = guard_.explain(easy_, code, label)) return *std::move(why);
     if (code == CURLE_OK) return {};
-    auto f = from_curl(code, label);
-    if (code == CURLE_ABORTED_BY_CALLBACK) f.code = cancel.reason();
-    return f;
+    return connection_failure(code, label, cancel);
   }
 
   /// Moves bytes until the exchange is over or the other side has ended it.
@@ -58,8 +50,6 @@ public:
   }
 
 private:
-  static int on_progress(void* cancel, curl_off_t, curl_off_t, curl_off_t, curl_off_t) { return static_cast<const cancel_token*>(cancel)->expired() ? 1 : 0; }
-
   /// What has arrived; nothing when nothing has yet, empty at the end.
   result<std::optional<std::string_view>> receive() {
     std::size_t n = 0;

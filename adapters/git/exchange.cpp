@@ -34,12 +34,9 @@ result<void> exchange::on_hello(std::string_view bytes) {
 /// The answer to a request, whatever it is, ends with a flush.
 result<void> exchange::on_answer(std::string_view bytes) {
   if (auto taken = answer_(bytes); !taken) return taken;
-  bool ended = false;
-  auto fed = packets_.feed(bytes, [&](packet_kind kind, std::string_view) -> result<void> {
-    ended = ended || kind == packet_kind::flush;
-    return {};
-  });
-  if (!fed || !ended) return fed;
+  const auto ended = packets_.walk(bytes);
+  if (!ended) return ended.error();
+  if (!*ended) return {};
   if (protocol_ == protocol_version::v2) append_flush(words_.text); // no other request follows
   end();
   return {};

@@ -32,7 +32,7 @@ private:
   result<void> on_answer(std::string_view bytes);
   void end();
   advertisement_reader hello_;
-  packet_reader packets_; ///< of the answer
+  packet_walker packets_; ///< of the answer
   const transport_limits& limits_;
   ask_function ask_;
   byte_sink answer_;

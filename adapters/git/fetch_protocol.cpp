@@ -40,6 +40,18 @@ std::string v0_request(const std::vector<oid>& wants, const std::vector<oid>& ha
 
 } // namespace
 
+std::optional<failure> too_old(const advertisement& found) {
+  if (found.protocol != protocol_version::v0 || found.has("side-band-64k")) return std::nullopt;
+  return failure{ec::unsupported, "the server's git is too old: it lacks side-band-64k", {}, {}, {}};
+}
+
+byte_sink list_of_at_most(std::uint64_t max_bytes, byte_sink sink) {
+  return [max_bytes, taken = std::uint64_t{0}, sink = std::move(sink)](std::string_view bytes) mutable -> result<void> {
+    taken += bytes.size();
+    return taken > max_bytes ? list_too_large(max_bytes) : sink(bytes);
+  };
+}
+
 std::string fetch_request(protocol_version protocol, const std::vector<oid>& wants, const std::vector<oid>& haves, std::string_view user_agent) {
   return protocol == protocol_version::v2 ? v2_request(wants, haves, user_agent) : v0_request(wants, haves, user_agent);
 }

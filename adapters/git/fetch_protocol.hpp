@@ -2,11 +2,20 @@
 
 #include "adapters/git/git_remote.hpp"
 #include "adapters/git/pkt_line.hpp"
+#include "adapters/git/ref_listing.hpp"
+
+#include <optional>
 
 namespace veranda::git {
 
 /// Takes bytes as they arrive; a failure ends the transfer.
 using byte_sink = std::function<result<void>(std::string_view)>;
+
+/// Why nothing can be fetched from a server that says this of itself: without v2 the pack comes in side bands only.
+[[nodiscard]] std::optional<failure> too_old(const advertisement& found);
+
+/// Passes a list of refs on, up to so many bytes; more is `too_large`.
+[[nodiscard]] byte_sink list_of_at_most(std::uint64_t max_bytes, byte_sink sink);
 
 /// Body of a fetch in one round: all wants, all haves, `done`. For v0 the server must have `side-band-64k`.
 [[nodiscard]] std::string fetch_request(protocol_version protocol, const std::vector<oid>& wants, const std::vector<oid>& haves, std::string_view user_agent);

@@ -25,11 +25,11 @@ std::unique_ptr<upload_pack> connect(const remote_endpoint& remote, const git_ur
 
 result<listing> list_local(upload_pack& service, const ref_prefixes& prefixes, const std::string& known_digest, const transport_limits& limits) {
   std::string body;
-  auto called = service.call(protocol_version::v2, ls_refs_request(prefixes, limits.user_agent), [&](std::string_view bytes) -> result<void> {
-    if (body.size() + bytes.size() > limits.max_listing_bytes) return list_too_large(limits.max_listing_bytes);
+  const auto keep = list_of_at_most(limits.max_listing_bytes, [&](std::string_view bytes) -> result<void> {
     body.append(bytes);
     return {};
   });
+  auto called = service.call(protocol_version::v2, ls_refs_request(prefixes, limits.user_agent), keep);
   if (!called) return at_remote(std::move(called).error(), service.label());
   auto listed = read_ls_refs(body, prefixes, known_digest, limits.max_refs);
   return listed ? listed : at_remote(std::move(listed).error(), service.label());
@@ -148,8 +148,7 @@ result<protocol_version> read_protocol(const std::function<result<void>(const by
   if (auto asked = advertise([&](std::string_view bytes) { return reader.feed(bytes); }); !asked) return std::move(asked).error();
   auto found = reader.finish();
   if (!found) return std::move(found).error();
-  if (found->protocol == protocol_version::v0 && !found->has("side-band-64k") && !found->refs->refs.empty())
-    return failure{ec::unsupported, "the server's git is too old: it lacks side-band-64k", {}, {}, {}};
+  if (auto why = too_old(*found); why && !found->refs->refs.empty()) return *std::move(why);
   return found->protocol;
 }
 

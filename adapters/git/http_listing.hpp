@@ -29,7 +29,8 @@ public:
   virtual void change_limits(std::size_t max_connections, std::size_t per_host) = 0;
   /// Drives transfers for at most `slice`, returning early when `wake` is called or nothing is under way.
   virtual void run_for(std::chrono::milliseconds slice) = 0;
-  /// Ends all listings with `shutting_down` and calls back, as destruction does: for an owner that ends before the engine.
+  /// Ends all listings with `shutting_down` and calls back, as destruction does: for an owner that ends before the engine. Waits for a list that is being read, which takes
+  /// a second when it is very long. The engine can be used again.
   virtual void abandon() = 0;
   /// Thread safe: makes `run_for` return.
   virtual void wake() = 0;

@@ -1,5 +1,6 @@
 #include "adapters/git/permitted_addresses.hpp"
 
+#include "adapters/git/bare_connection.hpp"
 #include "adapters/git/connection_guard.hpp"
 #include "adapters/git/http_transfer.hpp"
 
@@ -14,7 +15,6 @@ constexpr std::size_t max_addresses = 8;
 /// libcurl resolves, with a deadline, and asks for a socket for each address; it is given none.
 struct resolution {
   const address_rules& rules;
-  const cancel_token& cancel;
   std::vector<ip_address> permitted{};
   std::string refused{}; ///< the first that the rules refuse, and why
 
@@ -34,33 +34,21 @@ curl_socket_t on_open_socket(void* self, curlsocktype, curl_sockaddr* address) {
   return CURL_SOCKET_BAD;
 }
 
-int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) { return static_cast<resolution*>(self)->cancel.expired() ? 1 : 0; }
-
 } // namespace
 
 result<std::vector<ip_address>> permitted_addresses(const git_url& url, const transport_limits& limits, const cancel_token& cancel) {
   const remote_label label{url.label(), false};
   ensure_curl();
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> easy{curl_easy_init(), &curl_easy_cleanup};
-  resolution found{limits.addresses, cancel};
-  const git_url target{"http", {}, url.host, url.port_or_default(), {}};
-  curl_easy_setopt(easy.get(), CURLOPT_URL, target.text().c_str());
-  curl_easy_setopt(easy.get(), CURLOPT_CONNECT_ONLY, 1L);
+  resolution found{limits.addresses};
+  prepare_connection(easy.get(), connection_target(url), limits, cancel);
   curl_easy_setopt(easy.get(), CURLOPT_PROXY, "");
-  curl_easy_setopt(easy.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy.get(), CURLOPT_QUICK_EXIT, 1L); // a resolver that hangs is left behind
-  curl_easy_setopt(easy.get(), CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect_timeout.count()));
   curl_easy_setopt(easy.get(), CURLOPT_OPENSOCKETFUNCTION, &on_open_socket);
   curl_easy_setopt(easy.get(), CURLOPT_OPENSOCKETDATA, &found);
-  curl_easy_setopt(easy.get(), CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(easy.get(), CURLOPT_XFERINFOFUNCTION, &on_progress);
-  curl_easy_setopt(easy.get(), CURLOPT_XFERINFODATA, &found);
   const auto code = curl_easy_perform(easy.get());
   if (!found.permitted.empty()) return std::move(found.permitted);
   if (!found.refused.empty()) return refused_at(label.host, found.refused);
-  auto f = from_curl(code == CURLE_OK ? CURLE_COULDNT_CONNECT : code, label);
-  if (code == CURLE_ABORTED_BY_CALLBACK) f.code = cancel.reason();
-  return f;
+  return connection_failure(code, label, cancel);
 }
 
 } // namespace veranda::git

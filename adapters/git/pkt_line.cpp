@@ -40,4 +40,23 @@ failure malformed(std::string what) {
   return {ec::unsupported, "the answer is not git's protocol: " + std::move(what), {}, {}, {}};
 }
 
+result<bool> packet_walker::walk(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto passing = std::min(rest_ > 0 ? rest_ : 4 - digits_.size(), bytes.size());
+    if (rest_ > 0) {
+      rest_ -= passing;
+    } else {
+      digits_.append(bytes.substr(0, passing));
+    }
+    bytes.remove_prefix(passing);
+    if (digits_.size() < 4) continue;
+    const int length = packet_length(digits_);
+    if (length < 0) return malformed("a packet has an impossible length");
+    digits_.clear();
+    flushed_ = flushed_ || length == 0;
+    rest_ = static_cast<std::size_t>(std::max(length, 4)) - 4;
+  }
+  return flushed_;
+}
+
 } // namespace veranda::git

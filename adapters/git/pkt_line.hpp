@@ -77,4 +77,16 @@ private:
   std::string partial_;
 };
 
+/// Follows a byte stream from packet to packet, without looking into them or keeping any.
+class packet_walker {
+public:
+  /// Whether a flush has passed, with `bytes` or before. Fails at an impossible length.
+  result<bool> walk(std::string_view bytes);
+
+private:
+  std::string digits_;   ///< of a packet whose length is not known yet
+  std::size_t rest_ = 0; ///< of the packet that is passing
+  bool flushed_ = false;
+};
+
 } // namespace veranda::git

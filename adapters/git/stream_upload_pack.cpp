@@ -8,8 +8,6 @@ namespace {
 
 constexpr std::chrono::seconds longest_farewell{2};
 
-failure without_side_band() { return {ec::unsupported, "the server's git is too old: it lacks side-band-64k", {}, {}, {}}; }
-
 class stream_upload_pack final : public upload_pack {
 public:
   stream_upload_pack(std::unique_ptr<exchange_carrier> carrier, const transport_limits& limits) : carrier_(std::move(carrier)), limits_(limits) {}
@@ -21,7 +19,7 @@ public:
     const ref_prefixes none{"HEAD"};
     const auto ask = [&](const advertisement& found) -> result<std::string> {
       spoken_ = found.protocol;
-      if (found.protocol == protocol_version::v0 && !found.has("side-band-64k")) return without_side_band();
+      if (auto why = too_old(found)) return *std::move(why);
       if (found.protocol != protocol) return failure{ec::unsupported, "the server speaks another version of git's protocol", {}, {}, {}};
       return body;
     };
@@ -46,19 +44,17 @@ result<listing> list_by_exchange(exchange_carrier& carrier, const ref_prefixes& 
   advertisement hello;
   sha256_hasher hasher;
   ls_refs_reader reader{prefixes, limits.max_refs};
-  std::uint64_t answered = 0;
   const auto ask = [&](advertisement found) -> result<std::string> {
     hello = std::move(found);
     if (hello.protocol == protocol_version::v0) return std::string{};
     if (!hello.has("ls-refs")) return failure{ec::unsupported, "the server speaks protocol v2 without ls-refs", {}, {}, {}};
     return ls_refs_request(prefixes, limits.user_agent);
   };
-  exchange talk{prefixes, limits, ask, [&](std::string_view bytes) -> result<void> {
-                  answered += bytes.size();
-                  if (answered > limits.max_listing_bytes) return list_too_large(limits.max_listing_bytes);
-                  hasher.update(bytes);
-                  return reader.feed(bytes);
-                }};
+  const auto read = [&](std::string_view bytes) {
+    hasher.update(bytes);
+    return reader.feed(bytes);
+  };
+  exchange talk{prefixes, limits, ask, list_of_at_most(limits.max_listing_bytes, read)};
   if (auto carried = carrier.carry(talk); !carried) return at_remote(std::move(carried).error(), carrier.label());
   listing out;
   if (hello.protocol == protocol_version::v0) {

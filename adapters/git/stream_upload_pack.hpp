@@ -10,8 +10,10 @@ namespace veranda::git {
 class exchange_carrier {
 public:
   virtual ~exchange_carrier() = default;
-  /// Carries it to its end: success means that it is complete.
+  /// Carries it to its end: success means that it is complete. Failures name the remote, and are classified as those of `list_refs` are. Blocks until the end, the cancel
+  /// token or a stall.
   virtual result<void> carry(exchange& talk) = 0;
+  /// What error texts call this remote; after a redirect, the host that was led to.
   [[nodiscard]] const remote_label& label() const noexcept { return label_; }
 
 protected:
@@ -51,6 +53,8 @@ public:
     stall_.received(bytes.size());
     return talk_.hear(bytes);
   }
+  /// Asked now and then while nothing arrives: a failure when it is time to give up. `cancelled` or `timed_out` of the token; `timed_out` of a stall, and of a connection
+  /// that is open two seconds after the last word.
   result<void> interrupted();
   /// How it went, after a connection that ended this way.
   [[nodiscard]] result<void> outcome(result<void> ended) const;

@@ -290,3 +290,19 @@ BOOST_FIXTURE_TEST_CASE(the_client_sees_nothing_of_ours, setup) {
   BOOST_TEST(text.find("LC_ALL=C") != std::string::npos);
   for (const auto* absent : {"hunter2", "open-file", "SSH_AUTH_SOCK", "PRIVATE KEY"}) BOOST_TEST(text.find(absent) == std::string::npos, absent);
 }
+
+BOOST_FIXTURE_TEST_CASE(a_client_that_does_not_end_when_all_was_said_is_not_waited_for, setup) {
+  const auto client = scratch / "ssh";
+  std::ofstream{client} << "#!/bin/sh\nGIT_PROTOCOL=version=2 git -c safe.directory='*' upload-pack '" << origin.url() << "'\nexec sleep 60\n";
+  std::filesystem::permissions(client, std::filesystem::perms::owner_all);
+  limits.ssh_client = client.string();
+  credentials auth;
+  auth.ssh_private_key = auth.ssh_known_hosts = "the client looks at none of them";
+  const auto began = clock::now();
+  const auto l = list({"ssh://git@127.0.0.1/r", auth});
+  const auto took = clock::now() - began;
+  BOOST_REQUIRE_MESSAGE(l, text_of(l));
+  BOOST_TEST(l->refs->refs.size() == 1U);
+  BOOST_TEST((took >= std::chrono::seconds{2}), "it may say farewell");
+  BOOST_TEST((took < std::chrono::seconds{30}));
+}

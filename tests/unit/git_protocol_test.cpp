@@ -40,6 +40,29 @@ const std::size_t piece_sizes[] = {1, 2, 3, 5, 7, 64, 100'000};
 
 } // namespace
 
+BOOST_AUTO_TEST_CASE(a_walker_sees_the_flush_however_the_bytes_are_cut) {
+  std::string bytes;
+  append_packet(bytes, "0000 is no flush within a packet");
+  append_delimiter(bytes);
+  append_packet(bytes, "");
+  append_packet(bytes, std::string(70, 'x'));
+  const auto before = bytes.size();
+  append_flush(bytes);
+  append_packet(bytes, "after");
+  for (std::size_t piece = 1; piece <= bytes.size(); ++piece) {
+    packet_walker walker;
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      const auto passed = walker.walk(std::string_view{bytes}.substr(at, piece));
+      BOOST_REQUIRE(passed);
+      BOOST_REQUIRE(*passed == (std::min(at + piece, bytes.size()) >= before + 4));
+    }
+  }
+  for (const auto* impossible : {"0003", "fff1", "xxxx"}) {
+    packet_walker walker;
+    BOOST_TEST(!walker.walk(impossible));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(packet_lengths) {
   struct row {
     const char* digits;
