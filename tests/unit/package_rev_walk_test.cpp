@@ -1,16 +1,16 @@
 // links: veranda_logic
 #define BOOST_TEST_MODULE package_rev_walk
-#include "actors/logic/package_rev_machine.hpp"
+#include "tests/support/package_rev_model.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <algorithm>
-#include <map>
+#include <functional>
 #include <memory>
 #include <random>
-#include <set>
 
 using namespace veranda;
 using namespace veranda::logic;
+using namespace veranda::test;
 using namespace std::chrono_literals;
 
 namespace {
@@ -18,87 +18,12 @@ namespace {
 using time_point = package_rev_machine::time;
 using rng_t = std::mt19937_64;
 
-part_digest digest_of(int n, int owner) {
-  part_digest d{};
-  d[0] = static_cast<std::uint8_t>(n);
-  d[1] = static_cast<std::uint8_t>(n >> 8);
-  d[2] = static_cast<std::uint8_t>(owner);
-  d[3] = static_cast<std::uint8_t>(owner >> 8);
-  return d;
-}
-
-/// What is in an object: `said` stands for our annotations; `others` are finalizers of somebody else.
-struct object {
-  std::string uid;
-  std::int64_t version = 0;
-  std::string repository;
-  int said = 0;
-  int owner = 0; ///< the Repository object; 0: none
-  bool ours = false;
-  bool others = false;
-  bool terminating = false;
-  int note = 0; ///< what a user wrote; must survive
-  bool mine = false; ///< was written by the machine
-  [[nodiscard]] package_rev_view view() const {
-    const int all = said * 4 + (ours ? 1 : 0) + (repository.empty() ? 2 : 0);
-    return {uid, std::to_string(version), repository, digest_of(all, owner), terminating, ours, mine, terminating && !ours && !others, others ? "others" : ""};
-  }
-};
-part_digest wanted_digest(int content, int owner) { return digest_of(content * 4 + 1, owner); }
-
-/// An API server: what is there, and the history that a watch for objects with the label sees.
-struct server {
-  std::map<std::string, object> objects;
-  struct change {
-    std::int64_t version;
-    std::string name;
-    std::optional<object> now; ///< nothing: it is gone, or has no label any more
-    std::string uid;
-  };
-  std::vector<change> history;
-  std::int64_t version = 100;
-  std::int64_t uids = 0;
-  std::map<std::string, unsigned> writes; ///< by object
-
-  void tell(const std::string& name, const object& was, const object* now) {
-    const bool before = !was.repository.empty();
-    const bool after = now != nullptr && !now->repository.empty();
-    if (after)
-      history.push_back({version, name, *now, now->uid});
-    else if (before)
-      history.push_back({version, name, std::nullopt, was.uid});
-  }
-  void set(const std::string& name, object next) {
-    const auto was = objects.contains(name) ? objects[name] : object{};
-    next.version = ++version;
-    if (next.terminating && !next.ours && !next.others) {
-      objects.erase(name);
-      tell(name, was, nullptr);
-    } else {
-      objects[name] = next;
-      tell(name, was, &next);
-    }
-  }
-  void create(const std::string& name, object fresh) {
-    fresh.uid = "u" + std::to_string(++uids);
-    set(name, fresh);
-  }
-  void remove(const std::string& name) {
-    auto o = objects.at(name);
-    if (o.terminating)
-      return;
-    o.terminating = true;
-    set(name, o);
-  }
-};
-
-const std::vector<std::string> repositories{"red", "blue", "green"};
 constexpr const char* foreign_repository = "elsewhere";
 
 /// The machine between a cache and a server, with everything in between arriving late, twice, or not at all. The cache is on a volume that may be behind git and behind
 /// the server, as another process wrote there meanwhile; syncs bring it up to git. A Repository object may be deleted, and then the garbage collector deletes what it
 /// owns; or it lives on elsewhere, with objects that are none of our business.
-class world {
+class world : git_and_rows {
 public:
   explicit world(std::uint64_t seed) : rng_(seed) {
     server_.create("foreign", {"", 0, foreign_repository, 1, 0, true, false, false, 7, false});
@@ -113,15 +38,6 @@ public:
   }
 
 private:
-  struct revision {
-    std::string repository;
-    int content = 0;
-    int owner = 0; ///< as the row has it
-  };
-  struct entry {
-    std::string name;
-    bool deleted = false;
-  };
   struct request {
     package_rev_order order;
     int content = 0;
@@ -157,8 +73,6 @@ private:
   }
 
   // -- git and the cache
-  static std::string home_of(const std::string& name) { return repositories[std::hash<std::string>{}(name) % repositories.size()]; }
-
   void change_git() {
     const auto name = some_name();
     const auto repository = home_of(name);
@@ -177,26 +91,6 @@ private:
     }
     if (roll(3) > 0) sync(repository);
   }
-  /// A sync that succeeds: the rows are what git has.
-  void sync(const std::string& repository) {
-    if (!owners_.contains(repository)) return;
-    const auto owner = owners_.at(repository);
-    for (const auto& [name, content] : git_) {
-      if (home_of(name) != repository) continue;
-      const auto at = revisions_.find(name);
-      if (at != revisions_.end() && at->second.content == content && at->second.owner == owner) continue;
-      revisions_[name] = {repository, content, owner};
-      feed_.push_back({name, false});
-    }
-    std::erase_if(revisions_, [&](const auto& r) {
-      const bool gone = r.second.repository == repository && !git_.contains(r.first);
-      if (gone) feed_.push_back({r.first, true});
-      return gone;
-    });
-    rows_of_[repository] = owner;
-    synced_[repository] = owner;
-    untold_.insert(repository);
-  }
   /// Its rows go: the Repository object is deleted, or another daemon's.
   void leave(const std::string& repository, bool deleted) {
     std::erase_if(revisions_, [&](const auto& r) {
@@ -214,12 +108,6 @@ private:
     for (const auto& [name, o] : server_.objects) // but for those that are being written just now
       if (o.repository == repository && home_of(name) == repository && !o.terminating && !dead_.contains(o.owner) && std::none_of(requests_.begin(), requests_.end(), [&](const auto& r) { return r.order.key.name == name; }))
         moved_.insert(name);
-  }
-  /// As the feed asks of the cache.
-  bool holds(const std::string& repository) const {
-    const auto row = rows_of_.find(repository);
-    const auto synced = synced_.find(repository);
-    return row != rows_of_.end() && synced != synced_.end() && row->second == synced->second;
   }
   void load() {
     std::vector<object_key> all;
@@ -252,12 +140,6 @@ private:
       if (holds(repository)) machine_->enter_step({key(repository)}, now_);
       else synced_.erase(repository);
     }
-  }
-  std::size_t last_of(const std::string& name) const {
-    std::size_t last = 0;
-    for (std::size_t i = 0; i < feed_.size(); ++i)
-      last = feed_[i].name == name ? i : last;
-    return last;
   }
 
   // -- others at the server
@@ -369,48 +251,14 @@ private:
     replies_.push_back({r.order.key, [this, r, outcome] { outcome(); }});
   }
   std::function<void()> carry_out(const request& r) {
-    const auto& o = r.order;
-    const auto& name = o.key.name;
-    ++server_.writes[name];
-    const auto answered = [this, o](const object& now) { return [this, o, now] { machine_->answered(o.key, now.view(), now_); }; };
-    const std::function<void()> gone = [this, o] { machine_->ended(o.key, now_); };
-    const std::function<void()> conflict = [this, o] { machine_->failed(o.key, {ec::conflict, "", {}, {}, {}}, now_, 0.1); };
-    const auto at = server_.objects.find(name);
-    if (o.call == package_rev_call::create) {
-      if (at != server_.objects.end())
-        return [this, o] { machine_->exists(o.key, now_); };
-      server_.create(name, {"", 0, home_of(name), r.content, r.owner, true, false, false, 0, true});
-      return answered(server_.objects.at(name));
+    using enum server::answer::kind;
+    auto [what, now] = server_.carry_out(r.order, r.content, r.owner);
+    switch (what) {
+      case gone: return [this, key = r.order.key] { machine_->ended(key, now_); };
+      case conflict: return [this, key = r.order.key] { machine_->failed(key, {ec::conflict, "", {}, {}, {}}, now_, 0.1); };
+      case exists: return [this, key = r.order.key] { machine_->exists(key, now_); };
+      default: return [this, key = r.order.key, now = std::move(now)] { machine_->answered(key, now.view(), now_); };
     }
-    if (at == server_.objects.end())
-      return gone;
-    auto now = at->second;
-    if (o.call == package_rev_call::read)
-      return answered(now);
-    if (now.uid != o.uid)
-      return conflict;
-    if (o.call == package_rev_call::remove) {
-      server_.remove(name);
-      return server_.objects.contains(name) ? std::function<void()>{answered(server_.objects.at(name))} : gone;
-    }
-    if (std::to_string(now.version) != o.resource_version)
-      return conflict;
-    BOOST_REQUIRE((o.foreign == "others") == now.others); // what is written back is what is there
-    now.ours = o.call == package_rev_call::patch;
-    if (o.call == package_rev_call::patch) {
-      BOOST_REQUIRE(!now.terminating);
-      now.said = r.content;
-      now.mine = true;
-      now.owner = r.owner;
-      now.repository = home_of(name);
-    }
-    const bool ends = now.terminating && !now.others;
-    server_.set(name, now);
-    if (ends) {
-      now.version = server_.version;
-      return answered(now);
-    }
-    return answered(server_.objects.at(name));
   }
   void answer_one() {
     if (replies_.empty())
@@ -540,18 +388,11 @@ private:
   rng_t rng_;
   time_point now_{1h};
   server server_;
-  std::map<std::string, int> git_;    ///< content by name, of the repositories that are followed
-  std::map<std::string, int> owners_; ///< their Repository objects
   int made_ = 0;
-  std::set<int> dead_;                       ///< Repository objects that were deleted
-  std::set<std::string> moved_;              ///< objects of repositories that live on elsewhere
+  std::set<int> dead_; ///< Repository objects that were deleted
+  std::set<std::string> moved_; ///< objects of repositories that live on elsewhere
   std::map<std::string, std::string> precious_; ///< uid by name, of objects that a volume may be behind of
-  std::map<std::string, revision> revisions_; ///< the rows
-  std::map<std::string, int> rows_of_;        ///< repositories that have rows, and whose
   std::map<std::string, revision> rows_told_;
-  std::map<std::string, int> synced_; ///< in this process
-  std::set<std::string> untold_;      ///< of those
-  std::vector<entry> feed_;
   std::size_t fed_ = 0;
   std::unique_ptr<package_rev_machine> machine_;
   std::map<std::string, object> told_;
