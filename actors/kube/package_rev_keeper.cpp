@@ -223,12 +223,14 @@ void answer_expulsions(self_ptr self, bool undefined_objects) {
   auto& st = self->state;
   const auto now = self->clock().now();
   std::erase_if(st.expulsions, [&](auto& e) {
-    const bool gone = st.cache_read && (undefined_objects || st.machine->take_expelled(kube::package_rev_group(e.repository)));
+    const auto group = kube::package_rev_group(e.repository);
+    const bool gone = st.cache_read && (st.machine->take_expelled(group) || undefined_objects);
     if (!gone && now - e.asked < st.deps.expulsion_patience)
       return false;
-    if (gone)
+    if (gone) {
+      st.machine->end_expulsion(group, now);
       e.promise.deliver(true);
-    else if (auto why = explain_expulsion(st, e.repository))
+    } else if (auto why = explain_expulsion(st, e.repository))
       e.promise.deliver(to_error(*why));
     else
       e.promise.deliver(false);

@@ -156,6 +156,13 @@ bool package_rev_machine::take_expelled(const object_key& repository) {
   return true;
 }
 
+void package_rev_machine::end_expulsion(const object_key& repository, time now) {
+  const auto at = groups_.find(repository);
+  if (at == groups_.end() || !std::exchange(at->second.expelled, false)) return;
+  recount(now);
+  drop_if_unused(*at);
+}
+
 package_rev_machine::obstacle package_rev_machine::obstacle_of(const object_key& repository) const {
   obstacle out;
   const auto at = groups_.find(repository);

@@ -103,6 +103,8 @@ public:
   void expel(const object_key& repository, time now);
   /// Whether they are gone; ends the order when they are.
   [[nodiscard]] bool take_expelled(const object_key& repository);
+  /// Ends the order: the server has no objects at all, as it knows none of their kind. Those that come later are not of it.
+  void end_expulsion(const object_key& repository, time now);
   /// What keeps objects of a repository from going.
   struct obstacle {
     std::size_t held = 0;           ///< objects that are being deleted and wait for others

@@ -356,6 +356,23 @@ BOOST_AUTO_TEST_CASE(a_definition_that_is_missing_is_said_and_waited_for) {
   BOOST_TEST(problems.back() == "");
 }
 
+BOOST_AUTO_TEST_CASE(what_is_restored_after_its_repository_went_without_a_definition_stays) {
+  kill_keeper();
+  server.before = [](const kube::api_request&) { return std::optional{result<kube::api_answer>{mirror::refusal(404, "NotFound")}}; };
+  start_keeper();
+  advance(1min);
+  const auto told = ask<bool>(keeper, msg::expel_package_revs{{"default", "repo"}});
+  advance(1s);
+  BOOST_REQUIRE(told->has_value());
+  BOOST_TEST(***told);
+  server.put(a_key, {{"name", a1}, {"namespace", "default"}, {"labels", {{std::string{kube::package_rev_repository_label}, "repo"}}}, {"finalizers", {kube::package_rev_finalizer}}});
+  server.before = nullptr;
+  take_asked();
+  advance(5min);
+  BOOST_TEST(detail("strays") == "1");
+  BOOST_TEST(take_asked().empty());
+}
+
 BOOST_AUTO_TEST_CASE(whoever_waits_for_it_hears_when_all_is_in_step) {
   add({rev("a"), rev("b")});
   server.serve = 1;

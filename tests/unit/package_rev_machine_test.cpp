@@ -134,6 +134,26 @@ BOOST_AUTO_TEST_CASE(a_repository_is_expelled_when_its_last_object_is_gone) {
   BOOST_TEST(m.take_expelled(key("repo")));
 }
 
+BOOST_AUTO_TEST_CASE(what_comes_after_an_expulsion_has_ended_stays) {
+  struct row {
+    const char* what;
+    bool was_there;
+  };
+  for (const auto& r : {row{"no object was ever seen", false}, row{"those that were seen went with their definition", true}})
+    BOOST_TEST_CONTEXT(r.what) {
+      machine m{{}, false};
+      m.begin_revisions();
+      m.end_revisions(m.now);
+      if (r.was_there) m.seen(key("a"), ours('1'), m.now);
+      m.expel(key("repo"), m.now);
+      m.end_expulsion(key("repo"), m.now);
+      m.seen(key("b"), ours('1', "20", "u2"), m.now); // the definition is there again, and somebody has restored an object
+      m.listed(m.now);
+      BOOST_TEST(m.asked() == "");
+      BOOST_TEST(m.count().strays == (r.was_there ? 2U : 1U));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(what_keeps_objects_of_an_expelled_repository_is_named) {
   machine m{{}, false};
   auto kept = terminating(released(ours('1'), "12"));
