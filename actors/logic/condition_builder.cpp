@@ -3,6 +3,7 @@
 #include "actors/logic/conflicts.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace veranda::logic {
 namespace {
@@ -196,6 +197,12 @@ void stamp(std::vector<condition>& conditions, const std::vector<condition>& pre
     c.last_transition = same ? *old->last_transition : now;
     c.observed_generation = generation;
   }
+}
+
+repository_status blocked_status(repository_status published, std::string why, std::int64_t generation, wall_time now) {
+  const auto before = std::exchange(published.conditions, {make(condition_types::ready, "False", "Error", std::move(why))});
+  stamp(published.conditions, before, generation, now);
+  return published;
 }
 
 bool says_the_same(const repository_status& a, const repository_status& b) {

@@ -54,6 +54,8 @@ inline constexpr std::string_view repository_conflict = "RepositoryConflict";
 
 /// Sets generation and `last_transition`: kept from `previous` while the status of that type is the same, `now` otherwise.
 void stamp(std::vector<condition>& conditions, const std::vector<condition>& previous, std::int64_t generation, wall_time now);
+/// What is said of a Repository for which no sync can speak: `Ready` is False for this reason, and nothing else of `published` holds but its other fields.
+[[nodiscard]] repository_status blocked_status(repository_status published, std::string why, std::int64_t generation, wall_time now);
 /// Equal but for transition times.
 [[nodiscard]] bool says_the_same(const repository_status& a, const repository_status& b);
 /// Conditions of the same types, statuses and reasons, the published ones of this generation; texts, and conditions of others among the published, do not count.

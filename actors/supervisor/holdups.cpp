@@ -34,9 +34,7 @@ void say_holdup(self_ptr self, const std::string& uid, const failure& why) {
   const auto& r = at->second;
   tell(st);
   log::warn(supervisor_state::name, "a Repository that is being deleted waits; trying again", {{"key", to_string(r.key)}, {"err", why.what}});
-  auto status = r.status;
-  status.conditions = {{"Ready", "False", "Error", "it is being deleted, and waits: " + why.what, {}, r.generation}};
-  logic::stamp(status.conditions, r.status.conditions, r.generation, st.deps.env.wall_now());
+  auto status = logic::blocked_status(r.status, "it is being deleted, and waits: " + why.what, r.generation, st.deps.env.wall_now());
   self->send(st.deps.repository.status, msg::publish_status{r.key, uid, std::move(status), {}});
 }
 

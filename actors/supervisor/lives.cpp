@@ -2,6 +2,7 @@
 
 #include "actors/common/ask.hpp"
 #include "actors/common/guard.hpp"
+#include "actors/logic/condition_builder.hpp"
 #include "actors/supervisor/releases.hpp"
 #include "actors/supervisor/remotes.hpp"
 
@@ -29,13 +30,10 @@ std::optional<durable_state> take_restored(supervisor_state& st, const std::stri
 
 void say_it_keeps_dying(self_ptr self, const entry& e) {
   auto& st = self->state;
-  auto status = e.object->status;
-  condition said{"Ready", "False", "Error", "internal error: the actor of this repository ended " + std::to_string(e.restarts) + " times in a row; see the daemon's log",
-                 st.deps.env.wall_now(), e.object->meta.generation};
-  if (!status.conditions.empty() && status.conditions.front().status == said.status)
-    said.last_transition = status.conditions.front().last_transition;
-  status.conditions = {std::move(said)};
-  self->send(st.deps.repository.status, msg::publish_status{e.object->meta.key, e.object->meta.uid, status, {}});
+  const auto& meta = e.object->meta;
+  auto status = logic::blocked_status(e.object->status, "internal error: the actor of this repository ended " + std::to_string(e.restarts) + " times in a row; see the daemon's log",
+                                      meta.generation, st.deps.env.wall_now());
+  self->send(st.deps.repository.status, msg::publish_status{meta.key, meta.uid, std::move(status), {}});
 }
 
 /// The one that this timer was armed for, when it still waits.
