@@ -100,7 +100,9 @@ void remove_orphan(self_ptr self, const std::string& uid) {
     return;
   }
   auto failed = [self, key, uid](caf::error& e) {
-    log::warn(kind, "rows of a repository that is gone could not be removed; trying again", {{"key", to_string(key)}, {"err", describe(to_failure(e))}});
+    const auto why = to_failure(e);
+    if (std::exchange(self->state.orphans_problem, why.code) != why.code) // what hinders one hinders all
+      log::warn(kind, "rows of a repository that is gone could not be removed; trying again, also with others", {{"key", to_string(key)}, {"err", describe(why)}});
     self->delayed_send(self, self->state.deps.orphan_retry, msg::orphan_due{uid});
   };
   ask(self, st.deps.cache, st.deps.store_timeout, msg::claim_repository{key, uid, st.deps.repository.epoch, nullptr})
@@ -110,6 +112,7 @@ void remove_orphan(self_ptr self, const std::string& uid) {
           .then(
             [self, uid](bool) {
               self->state.orphans.erase(uid);
+              self->state.orphans_problem.reset();
               rows_removed(self, uid);
             },
             failed);

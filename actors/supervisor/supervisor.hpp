@@ -86,6 +86,7 @@ struct supervisor_state {
   std::unordered_map<caf::actor_addr, remote_identity> running_remotes;
   std::optional<std::map<std::string, durable_state>> restored; ///< by uid; taken by whoever spawns first
   std::map<std::string, object_key> orphans; ///< by uid: rows without an actor that are still to be removed
+  std::optional<ec> orphans_problem;         ///< why they cannot be, as said last; nothing once one was
   std::map<std::string, release> releases; ///< by uid
   std::uint64_t release_count = 0;
   bool sweeping = false;                   ///< mirrors of the daemon's last life are being removed

@@ -1,6 +1,7 @@
 // links: veranda_house
 #define BOOST_TEST_MODULE supervisor
 #include "tests/actor/whole_tree.hpp"
+#include "tests/support/captured_log.hpp"
 
 using namespace veranda;
 using namespace veranda::test;
@@ -155,6 +156,22 @@ BOOST_AUTO_TEST_CASE(rows_of_one_that_is_gone_are_removed_when_that_works) {
   advance(30s);
   BOOST_TEST(cache.rows.size() == 1U);
   BOOST_TEST(cache.rows.count("uid-b") == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(rows_that_cannot_be_removed_are_said_once) {
+  list({an_object("a"), an_object("b")});
+  for (const auto* name : {"a", "b"}) crash(repository_of(name));
+  settle();
+  cache.failing["close"] = {ec::unavailable, "no space left on device", {}, {}, {}};
+  const auto said = logged([&] {
+    remove("a");
+    remove("b");
+    advance(5min);
+  });
+  BOOST_TEST(test::count(said, "rows of a repository that is gone could not be removed") == 1U, said);
+  cache.failing.clear();
+  advance(30s);
+  BOOST_TEST(cache.rows.empty());
 }
 
 BOOST_AUTO_TEST_CASE(rows_that_could_not_be_removed_do_not_cost_a_new_object_of_the_name_its_own) {
