@@ -106,7 +106,7 @@ void on_written(self_ptr self, const object_key& key, status_writer_state::said 
   auto& st = self->state;
   st.failures = 0;
   no_more_refused(st, key);
-  if (const auto flight = st.in_flight.extract(key); flight && !flight.mapped())
+  if (const auto flight = st.in_flight.extract(key); flight && !flight.mapped().forgotten)
     st.last_sent[key] = std::move(sent);
   st.deps.env.telemetry->status_written(true);
   pump(self);
@@ -124,7 +124,7 @@ void back_off(self_ptr self) {
 void on_failed(self_ptr self, msg::publish_status m, const failure& why) {
   auto& st = self->state;
   const auto flight = st.in_flight.extract(m.key);
-  if (flight && flight.mapped()) { // nobody reads it any more
+  if (flight && flight.mapped().forgotten) { // nobody reads it any more
     pump(self);
     return;
   }
@@ -158,7 +158,7 @@ void send_one(self_ptr self, msg::publish_status m) {
   status_writer_state::said said{m.uid, json, ready_of(m.status)};
   if (auto last = st.last_sent.find(m.key); last != st.last_sent.end() && last->second.uid == said.uid && last->second.text == said.text)
     return;
-  st.in_flight.emplace(m.key, false);
+  st.in_flight.emplace(m.key, status_writer_state::flight{m.uid});
   const auto key = m.key;
   msg::write_object write{msg::object_operation::update_status, st.deps.resource, key, m.uid, json};
   ask(self, st.deps.objects, st.deps.write_timeout, std::move(write))
@@ -211,8 +211,8 @@ void forget(self_ptr self, const msg::forget_status& m) {
     st.last_sent.erase(last);
   if (!st.waiting.contains(m.key) && !st.held.contains(m.key))
     no_more_refused(st, m.key);
-  if (const auto flight = st.in_flight.find(m.key); flight != st.in_flight.end())
-    flight->second = true;
+  if (const auto flight = st.in_flight.find(m.key); flight != st.in_flight.end() && flight->second.uid == m.uid)
+    flight->second.forgotten = true;
   pump(self);
 }
 

@@ -30,7 +30,11 @@ struct status_writer_state {
   std::deque<object_key> transitions;                ///< of `waiting`, oldest first: those whose Ready condition becomes another
   std::deque<object_key> refreshes;                  ///< the others; a key may be in both, and stay behind when it does not wait any more
   std::map<object_key, msg::publish_status> held;    ///< refused for a reason that is not in the status: tried again now and then
-  std::map<object_key, bool> in_flight;              ///< and whether their repository went meanwhile
+  struct flight {
+    std::string uid;
+    bool forgotten = false; ///< its repository went meanwhile
+  };
+  std::map<object_key, flight> in_flight;
   std::map<std::string, std::set<object_key>> refused; ///< by cause: held at least once since they were last written
   std::size_t unsaid = 0;                              ///< causes that no line in the log has named yet
   failure newest_cause;                                ///< of those

@@ -74,6 +74,17 @@ BOOST_AUTO_TEST_CASE(only_the_newest_waits_and_one_repository_stays_in_order) {
   BOOST_TEST((written() == names{"a=1", "a=9"}));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_under_way_is_not_that_of_another_who_had_the_name) {
+  objects->hold = true;
+  publish("a", 1);
+  tell(status_actor, msg::forget_status{key("a"), "uid-before"});
+  objects->hold = false;
+  objects->release();
+  settle();
+  publish("a", 1); // it is known to be written
+  BOOST_TEST((written() == names{"a=1"}));
+}
+
 BOOST_AUTO_TEST_CASE(a_bounded_number_is_under_way) {
   objects->hold = true;
   for (const auto* name : {"a", "b", "c", "d"})
