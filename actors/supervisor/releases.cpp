@@ -59,10 +59,14 @@ void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_
 /// Objects that its end would leave behind go before it.
 void ask_to_expel(supervisor_pointer self, const std::string& uid, supervisor_state::release& r) {
   r.asked = true;
-  const auto then = [self, uid, number = r.number](bool gone) {
+  const auto then = [self, uid, number = r.number](bool gone, const failure* why) {
     auto* const there = asked_about(self->state, uid, number);
     if (there == nullptr)
       return;
+    if (gone)
+      end_holdup(self, uid);
+    else if (why != nullptr)
+      say_holdup(self, uid, *why);
     there->objects_gone = gone;
     if (gone)
       ask_to_release(self, uid, *there);
@@ -70,16 +74,11 @@ void ask_to_expel(supervisor_pointer self, const std::string& uid, supervisor_st
       try_again(self, uid, *there, self->state.deps.release_retry);
   };
   ask(self, self->state.deps.package_revs, self->state.deps.store_timeout, msg::expel_package_revs{r.key})
-    .then(
-      [self, uid, then](bool gone) {
-        if (gone)
-          end_holdup(self, uid);
-        then(gone);
-      },
-      [self, uid, then](caf::error& e) {
-        say_holdup(self, uid, to_failure(e));
-        then(false);
-      });
+    .then([then](bool gone) { then(gone, nullptr); },
+          [then](caf::error& e) {
+            const auto why = to_failure(e);
+            then(false, &why);
+          });
 }
 
 void ask_to_release(supervisor_pointer self, const std::string& uid, supervisor_state::release& r) {
@@ -166,8 +165,8 @@ void rows_removed(supervisor_pointer self, const std::string& uid) {
   if (at == st.releases.end())
     return;
   at->second.rows_gone = true;
-  if (!mirror_is_settled(st, at->second))
-    self->delayed_send(self, st.deps.mirror_patience, msg::release_due{uid});
+  at->second.patient_until = self->clock().now() + st.deps.mirror_patience;
+  self->delayed_send(self, st.deps.mirror_patience, msg::release_due{uid});
   step_release(self, uid);
 }
 
@@ -180,13 +179,15 @@ void name_is_free(supervisor_pointer self, const object_key& key) {
     step_release(self, uid);
 }
 
-/// The mirror will go, but a busy pool may take its time, and somebody waits for the object's end.
+/// The mirror will go, but a busy pool may take its time, and somebody waits for the object's end. The timer may be that of an earlier release of the same object.
 void release_patience_over(supervisor_pointer self, const std::string& uid) {
   const auto at = self->state.releases.find(uid);
   if (at == self->state.releases.end())
     return;
-  at->second.remote.reset();
-  at->second.patient = false;
+  if (self->clock().now() >= at->second.patient_until) {
+    at->second.remote.reset();
+    at->second.patient = false;
+  }
   step_release(self, uid);
 }
 

@@ -73,6 +73,7 @@ struct supervisor_state {
     std::uint64_t number = 0; ///< answers about an earlier one of the same uid do not count
     unsigned refusals = 0;    ///< in a row, each for what somebody has to mend
     std::chrono::steady_clock::time_point not_before{}; ///< the next try, for which a timer is armed
+    std::chrono::steady_clock::time_point patient_until = std::chrono::steady_clock::time_point::max(); ///< for the mirror's end; known once the rows are gone
     repository_status status;    ///< as it was seen
     std::int64_t generation = 0; ///< likewise
     std::string holdup;          ///< what its end waits for, as said
