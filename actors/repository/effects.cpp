@@ -52,7 +52,8 @@ void stop_as_stale(self_ptr self, const failure& why) {
 
 void publish(self_ptr self, bool told) {
   auto& st = self->state;
-  const auto status = st.machine->status(wall_now(st));
+  auto status = st.machine->status(wall_now(st));
+  overrule_ready(st, status);
   const auto sync_id = st.running ? st.running->order.sync_id : std::string{};
   if (!told)
     self->send(st.deps.status, msg::publish_status{st.key, st.uid, status, sync_id});

@@ -1,5 +1,6 @@
 #include "actors/common/ask.hpp"
 #include "actors/common/log.hpp"
+#include "actors/logic/condition_builder.hpp"
 #include "actors/repository/repository_parts.hpp"
 #include "messages/errors.hpp"
 
@@ -14,16 +15,22 @@ namespace {
 
 constexpr unsigned worth_saying = 3;
 
-/// Nothing of it is cached without a finalizer that says so: its status does.
+std::string unheld_text(const repository_state& st) { return "the finalizer " + std::string{api_names::repository_finalizer} + " could not be set: " + describe(*st.unheld); }
+
+/// Nothing of it is cached without a finalizer that says so: its status does, once for each cause.
 void say_it_cannot_be_held(self_ptr self, const failure& why) {
   auto& st = self->state;
+  if (st.unheld && st.unheld->code == why.code)
+    return;
+  if (!std::exchange(st.unheld, why))
+    st.unheld_since = wall_now(st);
+  if (st.claim) {
+    publish(self);
+    return;
+  }
   const auto& object = *st.applied.object;
-  auto status = object.status;
-  condition said{"Ready", "False", "Error", "the finalizer " + std::string{api_names::repository_finalizer} + " could not be set: " + describe(why), wall_now(st), object.meta.generation};
-  if (!status.conditions.empty() && status.conditions.front().status == said.status)
-    said.last_transition = status.conditions.front().last_transition;
-  status.conditions = {std::move(said)};
-  self->send(st.deps.status, msg::publish_status{st.key, st.uid, status, {}});
+  auto status = logic::blocked_status(object.status, unheld_text(st), object.meta.generation, st.unheld_since);
+  self->send(st.deps.status, msg::publish_status{st.key, st.uid, std::move(status), {}});
 }
 
 /// It was there, somebody took it away, and now it is there again. Whoever does so for ever must not keep both writing: the next time it is set later.
@@ -46,6 +53,7 @@ void held(self_ptr self, bool written) {
     return;
   st.claim_failures = 0;
   st.cell->set_last_error("");
+  no_longer_unheld(self);
   const bool first = !std::exchange(st.held, true);
   if (!first && written)
     brake(self);
@@ -60,7 +68,7 @@ void not_held(self_ptr self, const failure& why) {
   st.holding = false;
   if (st.closing)
     return;
-  if (!st.held && why.code != ec::not_found && st.claim_failures == 0)
+  if (why.code != ec::not_found && class_of(why.code) != error_class::stop)
     say_it_cannot_be_held(self, why);
   if (class_of(why.code) == error_class::needs_change)
     report_end(self, why);
@@ -75,6 +83,17 @@ bool needs_holding(const repository_state& st) {
   const auto& there = object.meta.finalizers;
   return st.deps.finalizers && !st.closing && !object.meta.deleted && object.problems.empty() &&
          std::find(there.begin(), there.end(), api_names::repository_finalizer) == there.end();
+}
+
+void no_longer_unheld(self_ptr self) {
+  auto& st = self->state;
+  if (std::exchange(st.unheld, std::nullopt) && st.claim && !st.closing)
+    publish(self);
+}
+
+void overrule_ready(const repository_state& st, repository_status& status) {
+  if (st.unheld && !status.conditions.empty())
+    status.conditions.front() = logic::blocked_status({}, unheld_text(st), st.applied.object->meta.generation, st.unheld_since).conditions.front();
 }
 
 void hold(self_ptr self) {

@@ -115,6 +115,7 @@ void claim(self_ptr self) {
     hold(self);
     return;
   }
+  no_longer_unheld(self);
   st.claiming = true;
   st.cell->set_detail("phase", "claiming");
   const auto object = st.applied.object;
@@ -166,6 +167,8 @@ void on_apply_object(self_ptr self, const apply_object& m) {
   const bool unheld = needs_holding(st);
   if (unheld)
     hold_again(self);
+  else
+    no_longer_unheld(self);
   if (!unheld || st.held) // somebody took the finalizer away: it is set again meanwhile
     take_object(self);
 }
@@ -265,6 +268,8 @@ repository_actor::behavior_type repository(self_ptr self, repository_deps deps, 
       if (state.claim && !state.closing) {
         if (needs_holding(state))
           hold(self);
+        else
+          no_longer_unheld(self);
       } else if (state.claim) {
         close_if_idle(self);
       } else {

@@ -64,6 +64,8 @@ struct repository_state {
   bool holding = false;    ///< the finalizer is being set
   bool held = false;       ///< it was set
   bool hold_waits = false; ///< a timer is armed to set it again
+  std::optional<failure> unheld; ///< why it cannot be set: what Ready says as long as this stands
+  wall_time unheld_since{};
   unsigned set_again = 0;  ///< in a row: somebody keeps taking it away
   std::chrono::steady_clock::time_point hold_after{}; ///< not set again before
   bool closing = false;

@@ -45,5 +45,9 @@ void try_later(self_ptr self, const failure& why);
 void hold(self_ptr self);
 /// Sets it once it may be: somebody took it away.
 void hold_again(self_ptr self);
+/// It is there, whoever has set it, or is not to be set any more.
+void no_longer_unheld(self_ptr self);
+/// While it cannot be set, that is what `Ready` says, whatever syncs say.
+void overrule_ready(const repository_state& st, repository_status& status);
 
 } // namespace veranda::repository_parts

@@ -40,6 +40,44 @@ BOOST_AUTO_TEST_CASE(somebody_who_takes_it_away_finds_it_there_again) {
   BOOST_TEST(ready("a"));
 }
 
+BOOST_AUTO_TEST_CASE(one_that_cannot_be_set_again_is_said_as_long_as_that_lasts) {
+  const std::string ours{api_names::repository_finalizer};
+  for (const bool set_by_us : {true, false})
+    BOOST_TEST_CONTEXT((set_by_us ? "set by this actor" : "found there")) {
+      const std::string name = set_by_us ? "a" : "b";
+      auto o = an_object(name);
+      if (!set_by_us) o.meta.finalizers = {ours};
+      api->put(o);
+      list_all();
+      BOOST_TEST(ready(name));
+      api->fail = failure{ec::auth_rejected, "patch is missing", {}, {}, {}};
+      api->take_off(key(name), ours);
+      settle();
+      for (int n = 0; n < 30; ++n) {
+        BOOST_TEST(says(name, "could not be set: patch is missing"), status(name));
+        git.publish(url, "main", name + "-app" + std::to_string(n), 1); // syncs go on
+        advance(1min);
+      }
+      BOOST_TEST(says(name, "could not be set: patch is missing"), status(name));
+      api->fail.reset();
+      advance(1min);
+      BOOST_TEST(api->held(key(name)));
+      BOOST_TEST(ready(name), status(name));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(one_that_somebody_else_sets_again_is_said_no_more) {
+  auto o = an_object("a");
+  o.meta.finalizers = {std::string{api_names::repository_finalizer}};
+  apply(o);
+  api->fail = failure{ec::auth_rejected, "patch is missing", {}, {}, {}};
+  api->take_off(key("a"), std::string{api_names::repository_finalizer});
+  settle();
+  BOOST_TEST(says("a", "could not be set"));
+  apply(o);
+  BOOST_TEST(ready("a"), status("a"));
+}
+
 /// Two who do not agree must not write the object as fast as they can.
 BOOST_AUTO_TEST_CASE(somebody_who_keeps_taking_it_away_finds_it_there_later_each_time) {
   apply(an_object("a"));
