@@ -129,6 +129,13 @@ void on_secret_changed(self_ptr self, const object_key& secret) {
 
 } // namespace
 
+supervisor_state::~supervisor_state() {
+  for (const auto& [key, e] : entries)
+    exit_now(e.handle, caf::exit_reason::kill);
+  for (const auto& [identity, remote] : remotes)
+    exit_now(remote.handle, caf::exit_reason::kill);
+}
+
 supervisor_actor::behavior_type supervisor(self_ptr self, supervisor_deps deps) {
   install_default_handlers(self, kind);
   self->state.deps = std::move(deps);

@@ -43,6 +43,11 @@ struct supervisor_deps {
 struct supervisor_state {
   static constexpr const char* name = "supervisor";
 
+  supervisor_state() = default;
+  supervisor_state(const supervisor_state&) = delete;
+  supervisor_state& operator=(const supervisor_state&) = delete;
+  ~supervisor_state(); ///< takes its children along, however it ended
+
   struct remote_entry {
     remote_actor handle; ///< null while waiting for a restart
     std::chrono::steady_clock::time_point began{};

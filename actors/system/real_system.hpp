@@ -14,6 +14,7 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/typed_actor.hpp>
 
+#include <map>
 #include <mutex>
 
 namespace veranda {
@@ -48,6 +49,12 @@ public:
   void reload(const config::settings& settings) override;
   bool shut_down() override;
 
+  /// The actors whose unexpected end ends the process, by kind. Thread safe.
+  [[nodiscard]] std::map<std::string, caf::actor_addr> essentials() const {
+    const std::lock_guard lock{essentials_mutex_};
+    return essentials_;
+  }
+
 private:
   struct caf_config : caf::actor_system_config {
     caf_config();
@@ -79,7 +86,10 @@ private:
   /// Its unexpected end ends the process.
   template <class Handle>
   void is_essential(const Handle& handle, const char* kind) {
-    caf::actor_cast<caf::abstract_actor*>(handle)->attach_functor([this, kind](const caf::error&) { must_end(kind); });
+    auto* const actor = caf::actor_cast<caf::abstract_actor*>(handle);
+    actor->attach_functor([this, kind](const caf::error&) { must_end(kind); });
+    const std::lock_guard lock{essentials_mutex_};
+    essentials_.emplace(kind, actor->address());
   }
   /// The process cannot go on without an actor of this kind.
   void must_end(const char* kind) {
@@ -114,6 +124,8 @@ private:
   std::shared_ptr<kube::api_client> election_client_;
   std::atomic<bool> leads_{false}; ///< since a leader was to be elected, and was
   std::mutex watcher_mutex_;
+  mutable std::mutex essentials_mutex_;
+  std::map<std::string, caf::actor_addr> essentials_; ///< by kind
   std::atomic<bool> stopping_{false};
   bool down_ = false;
   bool clean_ = true;

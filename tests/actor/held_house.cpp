@@ -32,11 +32,6 @@ void held_house::leave(const std::string& name) {
 }
 
 void held_house::power_cut() {
-  for (const auto& [k, e] : seen().entries)
-    if (e.handle)
-      caf::anon_send_exit(e.handle, caf::exit_reason::kill);
-  for (const auto& [identity, entry] : seen().remotes)
-    caf::anon_send_exit(entry.handle, caf::exit_reason::kill);
   caf::anon_send_exit(boss, caf::exit_reason::kill);
   settle();
   open_supervisor();

@@ -155,6 +155,12 @@ void house::remove(const std::string& name) {
   tell(boss, msg::repository_changed{std::make_shared<const repository_object>(node.mapped()), true});
 }
 
+void house::start_again() {
+  end_actors();
+  BOOST_REQUIRE(running() == 0U);
+  open();
+}
+
 supervisor_state& house::seen() { return state_of<supervisor_state>(boss); }
 
 repository_actor house::repository_of(const std::string& name) { return seen().entries.at(key(name)).handle; }
@@ -171,16 +177,10 @@ remote_actor house::remote_of(const std::string& repo) {
 sync_run house::last_run(const std::string& name) { return inside(name).machine->durable().runs.back(); }
 
 void house::at_end() {
-  if (boss && alive(boss)) { // it does not take its children along when it is killed
-    for (const auto& [k, e] : seen().entries)
-      if (e.handle)
-        caf::anon_send_exit(e.handle, caf::exit_reason::kill);
-    for (const auto& [identity, entry] : seen().remotes)
-      caf::anon_send_exit(entry.handle, caf::exit_reason::kill);
-  }
   http->held.clear();
   workers->held.clear();
   objects->held.clear();
+  workers->under_way.clear();
   objects_actor = nullptr;
   cache_actor = nullptr;
   status_actor = nullptr;

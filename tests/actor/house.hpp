@@ -22,6 +22,8 @@ struct house : actor_fixture {
   /// Starts the actors. They know of no object yet.
   void open();
   void open_supervisor();
+  /// The process ends in the middle of everything, and another begins over the same stores and mirrors.
+  void start_again();
   remote_deps remote_settings();
   worker_pool_actor spawn_pool(const std::string& kind, logic::admission_limits pool_limits);
 

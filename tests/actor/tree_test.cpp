@@ -16,8 +16,13 @@ public:
   explicit random_walk(std::uint64_t seed) : house(1 + seed % 3), rng_(seed) {
     machine.health_check_frequency = 1min;
     machine.default_frequency = 10min;
+    knows_hosts = seed % 2 == 0;
     shuffle.emplace(seed);
     env.seed = seed;
+    workers->instead = [this](const msg::job& job) {
+      sweep(job);
+      return std::nullopt;
+    };
     for (const auto& u : urls)
       git.publish(u, "main", "app", 1);
     open();
@@ -129,10 +134,40 @@ private:
       caf::anon_send_exit(whom, caf::exit_reason::kill);
   }
 
+  /// Mirrors are in memory, where a worker finds none to sweep.
+  void sweep(const msg::job& job) {
+    if (job.kind != msg::job_kind::sweep_mirrors)
+      return;
+    std::erase_if(git.mirrors, [&](const auto& mirror) {
+      const auto in_use = [&](const msg::job& other) { return other.mirror == mirror.first; };
+      return std::ranges::find(job.keep, mirror.first.substr(mirror.first.rfind('/') + 1)) == job.keep.end() && std::ranges::none_of(workers->under_way, in_use);
+    });
+  }
+
+  /// Without any of these the process ends: the rest goes on for a while, then it starts again.
+  void kill_essential() {
+    std::vector<caf::actor> all;
+    for (const auto& pooled : {pool, listers, distant_listers})
+      all.push_back(caf::actor_cast<caf::actor>(pooled));
+    all.push_back(caf::actor_cast<caf::actor>(cache_actor));
+    all.push_back(caf::actor_cast<caf::actor>(status_actor));
+    all.push_back(caf::actor_cast<caf::actor>(objects_actor));
+    all.push_back(caf::actor_cast<caf::actor>(http_actor_));
+    all.push_back(caf::actor_cast<caf::actor>(boss));
+    if (hosts)
+      all.push_back(caf::actor_cast<caf::actor>(hosts));
+    kill(one_of(all));
+    all.clear();
+    for (auto n = pick(100); n > 0 && !idle(); --n)
+      step();
+    start_again();
+    send_list();
+  }
+
   void happen() {
     const auto& name = one_of(repository_names);
     const auto known = wanted.contains(key(name));
-    switch (pick(14)) {
+    switch (pick(15)) {
     case 0:
     case 1:
       if (!known)
@@ -170,7 +205,8 @@ private:
       break;
     case 9:
       if (!seen().remotes.empty())
-        kill(caf::actor_cast<caf::actor>(std::next(seen().remotes.begin(), static_cast<std::ptrdiff_t>(pick(seen().remotes.size())))->second.handle));
+        if (const auto& handle = std::next(seen().remotes.begin(), static_cast<std::ptrdiff_t>(pick(seen().remotes.size())))->second.handle)
+          kill(caf::actor_cast<caf::actor>(handle));
       break;
     case 10: workers->throws = pick(2) == 0; break;
     case 11: {
@@ -189,6 +225,10 @@ private:
       objects->fail = nullptr;
       if (pick(3) == 0)
         objects->fail = [](const msg::write_object&) { return std::optional{failure{ec::unavailable, "busy", {}, {}, {}}}; };
+      break;
+    case 14:
+      if (pick(3) == 0)
+        kill_essential();
       break;
     case 13:
       if (pick(2) == 0) {
@@ -217,8 +257,9 @@ BOOST_AUTO_TEST_CASE(an_answered_request_leaves_no_timer_behind) {
 
 BOOST_AUTO_TEST_CASE(whatever_happens_in_whatever_order_the_cache_becomes_what_the_remotes_hold) {
   const auto* only = std::getenv("VERANDA_SEED");
+  const auto* count = std::getenv("VERANDA_SEEDS");
   const std::uint64_t first = only ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t last = only ? first : 250;
+  const std::uint64_t last = first - 1 + (count ? std::strtoull(count, nullptr, 10) : only ? 1 : 2'000);
   for (auto seed = first; seed <= last; ++seed) {
     const auto failures = boost::unit_test::results_collector.results(boost::unit_test::framework::current_test_case().p_id).p_assertions_failed.get();
     BOOST_TEST_CONTEXT("VERANDA_SEED=" << seed) {

@@ -170,15 +170,7 @@ public:
       return;
     shuffle.reset();
     at_rest = nullptr;
-    for (const auto& a : owned_)
-      caf::anon_send_exit(a, caf::exit_reason::kill);
-    owned_.clear();
-    at_end();
-    while (!scheduler_.jobs.empty())
-      scheduler_.run_once();
-    scheduler_.clock().cancel_all(); // a delayed message keeps its receiver
-    while (!scheduler_.jobs.empty())
-      scheduler_.run_once();
+    end_actors();
     if (running() != 0)
       report_leak();
   }
@@ -192,6 +184,18 @@ public:
 protected:
   /// Lets go of handles and promises that a derived fixture holds.
   virtual void at_end() {}
+  /// Every tracked actor and what lives by them, as the end of the process would.
+  void end_actors() {
+    for (const auto& a : owned_)
+      caf::anon_send_exit(a, caf::exit_reason::kill);
+    owned_.clear();
+    at_end();
+    while (!scheduler_.jobs.empty())
+      scheduler_.run_once();
+    scheduler_.clock().cancel_all(); // a delayed message keeps its receiver
+    while (!scheduler_.jobs.empty())
+      scheduler_.run_once();
+  }
 
 private:
   /// What comes from outside comes later than what was there.
