@@ -225,8 +225,8 @@ class Replicas(Synced):
         self.assertEqual(len([x for x in daemon.log().splitlines() if line in x]), 1, daemon.log())
         lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
         self.cluster.patch(f"{roles}/roles/replica", {"rules": [*rules, lease]})
+        wait_for(lambda: "[+]leader election: this process leads\n" in daemon.http("/readyz?verbose")[1], "the lease to be taken")
         daemon.wait_ready()
-        self.assertIn("[+]leader election: this process leads\n", daemon.http("/readyz?verbose")[1])
         self.assertEqual(daemon.stop(), 0)
 
     def test_settings_that_could_not_work_are_refused(self):
