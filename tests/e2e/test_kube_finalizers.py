@@ -4,7 +4,7 @@ import time
 from harness.daemon import verandad
 from harness.kube import CONFIG_API
 from harness.silent import Silent
-from harness.wait import wait_for
+from harness.wait import stays, wait_for
 
 from test_kube_sync import EVERY, REPOSITORIES, Synced
 
@@ -67,8 +67,7 @@ class Deletion(Held):
         wait_for(lambda: self.finalizers() == [FOREIGN], "our finalizer to go")
         self.assertEqual((self.rows(), self.mirrors()), (0, []))
         version = self.get()["metadata"]["resourceVersion"]
-        time.sleep(3)
-        self.assertEqual(self.get()["metadata"]["resourceVersion"], version, "nothing writes it any more")
+        stays(lambda: self.get()["metadata"]["resourceVersion"] == version, "nothing writes it any more", 3)
         self.assertEqual(self.rows(), 0)
         self.cluster.patch(f"{self.repositories}/r", {"metadata": {"finalizers": None}})
         self.wait_gone()

@@ -4,7 +4,7 @@ import itertools
 import time
 
 from harness.fault_proxy import FaultProxy
-from harness.wait import wait_for
+from harness.wait import stays, wait_for
 
 from test_kube_sync import EVERY, REPOSITORIES, Synced
 
@@ -82,9 +82,11 @@ class Life(Private):
         wait_for(lambda: self.wait_reason("Ready", seconds=SOON)["status"]["packageCount"] == 6, "the packages", SOON, 0.2)
         # Gone: what was read of it serves no more.
         self.cluster.expect("DELETE", f"{self.secrets}/git")
-        time.sleep(6)
-        self.sync()
-        self.message("(dependency_missing)")
+
+        def missed():
+            self.sync()
+            return "(dependency_missing)" in self.get()["status"]["conditions"][0]["message"]
+        wait_for(missed, "what was read to serve no more", SOON, 2)
         self.assert_untold(daemon, ONE, TWO)
         self.assertEqual(daemon.stop(), 0)
 
@@ -138,9 +140,7 @@ class Life(Private):
             self.apply(name)
         for name in ("r", "s"):
             self.assertIn(f"grant get on secrets in namespace {self.namespace}", self.message("(auth_rejected)", name))
-        time.sleep(12)
-        said = [line for line in daemon.log().splitlines() if "Secrets of a namespace cannot be read" in line]
-        self.assertEqual(len(said), 1, daemon.log()[-4000:])
+        stays(lambda: daemon.log().count("Secrets of a namespace cannot be read") == 1, "the missing right is said once", 12)
         self.grant("reader", "get", "secrets")
         for name in ("r", "s"):
             self.wait_reason("Ready", name, SOON)

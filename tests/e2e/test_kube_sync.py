@@ -8,7 +8,7 @@ import time
 from harness.daemon import BIN, CLEAN, KubeDaemon, query
 from harness.fault_proxy import FaultProxy
 from harness.kube import CONFIG_API, CRDS, OTHER_CRDS, KubeCase
-from harness.wait import wait_for
+from harness.wait import stays, wait_for
 
 REPOSITORIES = "repositories.config.porch.kpt.dev"
 EVERY = ("--repo-sync-frequency", "1h", "--health-check-frequency", "1h")
@@ -157,8 +157,7 @@ class Trouble(Synced):
         self.assertEqual(daemon.http("/readyz")[0], 200)
         said = lambda: [line.split("err=")[1] for line in daemon.log().splitlines() if "cannot be followed" in line]
         wait_for(lambda: [reason for reason in said() if "no connection" in reason], "the reason in the log")
-        time.sleep(5)  # some more tries
-        self.assertEqual(len(said()), len(set(said())), "each reason is said once")
+        stays(lambda: len(said()) == len(set(said())), "each reason is said once", 5)
         self.assertIn("no connection", said()[-1])
         self.cluster.start()
         self.cluster.apply(self.manifest("late"))
@@ -196,8 +195,7 @@ class Trouble(Synced):
         wait_for(lambda: "a web page was answered" in daemon.log(), "the reason in the log")
         daemon.wait_listening()
         wait_for(lambda: "a web page was answered" in daemon.http("/readyz")[1], "the reason in the probe")
-        time.sleep(4)
-        self.assertEqual(len([line for line in daemon.log().splitlines() if "cannot be followed" in line]), 1, daemon.log())
+        stays(lambda: daemon.log().count("cannot be followed") == 1, "the page is told of once", 4)
         self.assertEqual(daemon.stop(), 0)
 
     def test_a_restart_says_nothing_twice(self):

@@ -7,7 +7,7 @@ from harness import faults
 from harness.daemon import KubeDaemon
 from harness.fault_proxy import FaultProxy
 from harness.kube import CONFIG_API
-from harness.wait import wait_for
+from harness.wait import stays, wait_for
 
 from test_kube_install import INSTALLATION, SYSTEM, overlay, rights, used
 from test_kube_secrets import ONE, OTHER, SOON, TWO, Private
@@ -89,8 +89,7 @@ class Life(Watched):
         self.message("(dependency_missing)")  # nobody asked for this sync: the deletion did
         time.sleep(6)
         self.proxy.forget()
-        time.sleep(21)
-        self.assertEqual(self.proxy.requests("GET", "/secrets"), [])
+        stays(lambda: not self.proxy.requests("GET", "/secrets"), "nothing is asked for", 21)
         self.good()
         self.wait_reason("Ready", seconds=SOON)
         self.assertLessEqual(len(self.gets()), 3)

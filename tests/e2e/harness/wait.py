@@ -19,6 +19,16 @@ def wait_for(probe, what, seconds=LONG, pause=0.02):
         time.sleep(pause)
 
 
+def stays(probe, what, seconds, pause=0.2):
+    """That `probe` is true now and keeps so for `seconds`: for what must not happen, which nothing announces."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        seen = probe()
+        if not seen:
+            raise AssertionError(f"not so any more: {what}; seen: {seen!r}")
+        time.sleep(pause)
+
+
 def free_port():
     """A port of 127.0.0.1 for one server, or for none: who connects is refused. It stays bound here, so that nobody is given it, as listener or as client;
     a server that sets SO_REUSEADDR, as all do, can listen on it all the same, and again after its restart."""
