@@ -1,4 +1,4 @@
-"""What tools/quickstart and tools/image make of their arguments, before they do anything."""
+"""What the tools make of their arguments, before they do anything."""
 import os
 import pathlib
 import shutil
@@ -32,6 +32,15 @@ class Quickstart(unittest.TestCase):
                 (["--ca-file", "/nonexistent/ca.crt"], "cannot read /nonexistent/ca.crt")):
             with self.subTest(arguments):
                 status, out, err = run("quickstart", *arguments)
+                self.assertEqual((status, out), (1, ""))
+                self.assertIn(f"error: {why}", err)
+
+
+class Checks(unittest.TestCase):
+    def test_what_there_is_not_is_refused_before_anything_is_done(self):
+        for tool, argument, why in (("test", "--nonsense", "unknown argument --nonsense"), ("fuzz", "nonsense", "unknown target nonsense"), ("races", "test_nonsense", "unknown suite test_nonsense")):
+            with self.subTest(tool):
+                status, out, err = run(tool, argument)
                 self.assertEqual((status, out), (1, ""))
                 self.assertIn(f"error: {why}", err)
 
