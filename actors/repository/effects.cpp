@@ -87,7 +87,7 @@ void apply_effects(self_ptr self, const logic::effects& e) {
     persist(self);
   if (e.publish)
     publish(self, e.told);
-  if (e.start && !st.running)
+  if (e.start && !st.running && !st.ending)
     begin_sync(self, *e.start);
   else if (e.cancel_running && st.running)
     cancel_running(self, "the sync was stopped");

@@ -191,6 +191,14 @@ void on_wake(self_ptr self) {
   apply_effects(self, st.machine->on_time(wall_now(st)));
 }
 
+/// A listing is soon had again; what came later is worth waiting for.
+void on_exit(self_ptr self, const caf::exit_msg& m) {
+  auto& st = self->state;
+  st.ending = m.reason == caf::exit_reason::user_shutdown;
+  if (!st.ending || !st.running || !st.running->listed)
+    self->quit(m.reason);
+}
+
 } // namespace repository_parts
 
 using namespace repository_parts;
@@ -210,6 +218,7 @@ repository_actor::behavior_type repository(self_ptr self, repository_deps deps, 
   st.cell = st.deps.env.cells->add(kind, to_string(st.key));
   st.machine.emplace(st.deps.machine, st.deps.env.seed ^ std::hash<std::string>{}(st.applied.remote_name), std::move(restored));
   claim(self);
+  self->set_exit_handler([self](caf::exit_msg& m) { on_exit(self, m); });
   return {
     [self](const apply_object& m) {
       const handling h{*self->state.cell, "apply_object", self->mailbox().size()};

@@ -69,6 +69,7 @@ struct repository_state {
   unsigned set_again = 0;  ///< in a row: somebody keeps taking it away
   std::chrono::steady_clock::time_point hold_after{}; ///< not set again before
   bool closing = false;
+  bool ending = false; ///< the daemon ends: what runs may finish, nothing begins
   bool first_reported = false;
   bool first_good = false;
   std::optional<running_sync> running;
@@ -85,7 +86,8 @@ struct repository_state {
 
 /// One Repository (`repository_actor`). Decisions are the machine's; this actor gives it events and time, and carries out its effects: at most one sync in flight
 /// (listing, then a job on the remote's mirror, then one cache transaction), status to the status writer, durable rows to the cache writer. Starts with a claim of its rows; a stale
-/// fence ends it with `ec::stale`, and the supervisor starts another.
+/// fence ends it with `ec::stale`, and the supervisor starts another. Told to exit with `user_shutdown` it ends when the sync that works on its mirror has, at once
+/// without one; for any other reason at once.
 repository_actor::behavior_type repository(repository_actor::stateful_pointer<repository_state> self, repository_deps deps, apply_object first,
                                            std::optional<durable_state> restored);
 

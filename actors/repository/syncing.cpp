@@ -180,6 +180,10 @@ void on_listing(self_ptr self, const git::listing& listed) {
 
 void finish(self_ptr self, logic::sync_outcome outcome) {
   auto& st = self->state;
+  if (st.ending && outcome.error) { // nothing is said of it: the daemon's next life tries again
+    self->quit(caf::exit_reason::user_shutdown);
+    return;
+  }
   const auto took = self->clock().now() - st.running->began;
   log_sync_finished(st, outcome, std::chrono::duration_cast<std::chrono::milliseconds>(took));
   st.deps.env.telemetry->sync_finished(st.key, st.running->order.cause, outcome.error ? &*outcome.error : nullptr, outcome.unchanged, took,
@@ -202,6 +206,8 @@ void finish(self_ptr self, logic::sync_outcome outcome) {
   apply_effects(self, effects);
   refuse_callers_without_sync(self);
   report_end(self, outcome.error);
+  if (st.ending)
+    self->quit(caf::exit_reason::user_shutdown);
 }
 
 } // namespace

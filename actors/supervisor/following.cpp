@@ -174,6 +174,8 @@ void apply_list(self_ptr self, const std::vector<repository_object>& objects) {
 /// The durable states are there: what waited for them goes on.
 void restored(self_ptr self, const std::vector<durable_state>& states) {
   auto& st = self->state;
+  if (st.shutting_down)
+    return;
   st.restored.emplace();
   for (const auto& s : states)
     st.restored->emplace(s.uid, s);
@@ -235,6 +237,8 @@ void restore(supervisor_pointer self) {
 
 void on_list(supervisor_pointer self, const msg::repositories_listed& m) {
   auto& st = self->state;
+  if (st.shutting_down)
+    return;
   if (st.restored) {
     apply_list(self, *m.objects);
     return;
@@ -247,6 +251,8 @@ void on_list(supervisor_pointer self, const msg::repositories_listed& m) {
 }
 
 void on_change(supervisor_pointer self, const msg::repository_changed& m) {
+  if (self->state.shutting_down)
+    return;
   if (!self->state.restored) {
     keep_waiting(self->state, m);
     return;

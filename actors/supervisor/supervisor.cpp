@@ -71,7 +71,13 @@ void repository_down(self_ptr self, const object_key& key, const caf::error& rea
 }
 
 void quit_when_all_ended(self_ptr self) {
-  if (self->state.shutting_down && self->state.running.empty() && self->state.running_remotes.empty())
+  auto& st = self->state;
+  if (!st.shutting_down || !st.running.empty())
+    return;
+  if (!std::exchange(st.remotes_told, true))
+    for (auto& [identity, remote] : st.remotes)
+      exit_now(remote.handle, caf::exit_reason::user_shutdown);
+  if (st.running_remotes.empty())
     self->quit(caf::exit_reason::user_shutdown);
 }
 
@@ -89,15 +95,13 @@ void on_down(self_ptr self, const caf::down_msg& m) {
 
 void on_exit(self_ptr self, const caf::exit_msg& m) {
   auto& st = self->state;
-  if (m.reason == caf::exit_reason::kill) {
+  if (m.reason != caf::exit_reason::user_shutdown) {
     self->quit(m.reason);
     return;
   }
   st.shutting_down = true;
   for (auto& [key, e] : st.entries)
     exit_now(e.handle, caf::exit_reason::user_shutdown);
-  for (auto& [identity, remote] : st.remotes)
-    exit_now(remote.handle, caf::exit_reason::user_shutdown);
   quit_when_all_ended(self);
 }
 
@@ -111,6 +115,8 @@ void heal(self_ptr self) {
 }
 
 void on_secret_changed(self_ptr self, const object_key& secret) {
+  if (self->state.shutting_down)
+    return;
   for (auto& [key, e] : self->state.entries) {
     if (e.stopping || key.ns != secret.ns || !e.object->spec.git)
       continue;

@@ -102,14 +102,16 @@ struct supervisor_state {
   std::map<object_key, msg::repository_changed> waiting_changes;         ///< and the last change of each object since
   bool listed = false;
   bool conflicts_armed = false;
-  bool shutting_down = false;
+  bool shutting_down = false; ///< nothing is begun any more
+  bool remotes_told = false;  ///< to end, after all who work on them
   std::vector<caf::typed_response_promise<msg::first_syncs>> waiting_first;
 };
 
 using supervisor_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
 
 /// The desired set of this node (`supervisor_actor`): one repository actor per Repository object, one remote actor per remote that any of them uses. Level-triggered: a whole
-/// list is compared with what runs; an unexpected death is answered with a restart after a backoff.
+/// list is compared with what runs; an unexpected death is answered with a restart after a backoff. Told to exit with `user_shutdown` it ends after its children, which finish
+/// what works on their mirrors; for any other reason all end at once.
 supervisor_actor::behavior_type supervisor(supervisor_pointer self, supervisor_deps deps);
 
 } // namespace veranda

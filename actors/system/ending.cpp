@@ -13,12 +13,15 @@ namespace {
 
 using time_point = std::chrono::steady_clock::time_point;
 
+/// Whether it ended by the deadline.
 template <class Handle>
-void await_end(caf::scoped_actor& self, Handle& handle, time_point deadline) {
+bool await_end(caf::scoped_actor& self, const Handle& handle, time_point deadline) {
   self->monitor(handle);
   const auto left = std::max(deadline - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{std::chrono::milliseconds{100}});
-  self->receive([](const caf::down_msg&) {}, caf::after(std::chrono::duration_cast<std::chrono::milliseconds>(left)) >> [] {});
-  handle = nullptr;
+  bool ended = false;
+  self->receive([&](const caf::down_msg&) { ended = true; }, caf::after(std::chrono::duration_cast<std::chrono::milliseconds>(left)) >> [] {});
+  self->demonitor(handle->address());
+  return ended;
 }
 
 /// Ends an actor at once, `wake` taking it out of whatever it waits for, and waits for its end until the deadline.
@@ -26,9 +29,10 @@ template <class Handle>
 void stop(caf::scoped_actor& self, Handle& handle, time_point deadline, const std::function<void()>& wake = [] {}) {
   if (!handle)
     return;
-  exit_now(handle, caf::exit_reason::user_shutdown);
+  exit_now(handle, caf::exit_reason::kill);
   wake();
   await_end(self, handle, deadline);
+  handle = nullptr;
 }
 
 /// Ends an actor after what waits in its mailbox.
@@ -37,6 +41,7 @@ void drain(caf::scoped_actor& self, Handle& handle, time_point deadline, const s
   self->send_exit(handle, caf::exit_reason::user_shutdown);
   wake();
   await_end(self, handle, deadline);
+  handle = nullptr;
 }
 
 } // namespace
@@ -45,7 +50,8 @@ bool real_system::shut_down() {
   if (std::exchange(down_, true) || !system_)
     return clean_;
   stopping_ = true;
-  const auto deadline = std::chrono::steady_clock::now() + in_force_.shutdown_deadline;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto deadline = begin + in_force_.shutdown_deadline;
   if (api_)
     api_->stop();
   {
@@ -55,6 +61,7 @@ bool real_system::shut_down() {
       std::lock_guard lock{watcher_mutex_}; // the follower's last word may start it
     }
     stop(self, watcher_, deadline, [this] { source_->interrupt(); });
+    finish_syncs(self, begin + in_force_.shutdown_deadline * 3 / 4);
     stop(self, supervisor_, deadline);
     stop(self, hosts_, deadline);
     stop(self, pool_, deadline);
@@ -85,6 +92,16 @@ bool real_system::shut_down() {
   api_.reset();
   system_.reset();
   return true;
+}
+
+/// What works on a mirror comes to its end; nothing else is waited for, nothing begins.
+void real_system::finish_syncs(caf::scoped_actor& self, time_point until) {
+  if (crippled_ || !supervisor_)
+    return;
+  exit_now(pool_, caf::exit_reason::user_shutdown);
+  exit_now(supervisor_, caf::exit_reason::user_shutdown);
+  if (!await_end(self, supervisor_, until))
+    log::warn("system", "syncs did not end in time and are stopped; they are run at the next start");
 }
 
 void real_system::await_rest(std::size_t left, std::chrono::steady_clock::time_point deadline) {

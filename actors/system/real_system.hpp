@@ -93,7 +93,10 @@ private:
   }
   /// The process cannot go on without an actor of this kind.
   void must_end(const char* kind) {
-    if (!stopping_ && hooks_.fatal)
+    if (stopping_)
+      return;
+    crippled_ = true;
+    if (hooks_.fatal)
       hooks_.fatal(kind);
   }
   void watch_essentials();
@@ -108,6 +111,7 @@ private:
   /// Until every PackageRev object is as it should be, or cannot be made so; false when `give_up` says so.
   bool await_package_revs(caf::scoped_actor& self, const std::function<bool()>& give_up);
   void flush_status(caf::scoped_actor& self);
+  void finish_syncs(caf::scoped_actor& self, time_point until);
   /// Until no more than `left` actors live.
   void await_rest(std::size_t left, time_point deadline);
 
@@ -127,6 +131,7 @@ private:
   mutable std::mutex essentials_mutex_;
   std::map<std::string, caf::actor_addr> essentials_; ///< by kind
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> crippled_{false}; ///< an essential actor ended: no sync can come to its end
   bool down_ = false;
   bool clean_ = true;
   caf_config config_;

@@ -32,6 +32,9 @@ worker_pool_state::busy_worker new_worker(self_ptr self) {
   return {st.deps.spawn_worker(self, index), index};
 }
 
+failure stopped_early(const msg::job& job) { return {job.cancel->reason(), "stopped while it waited for a worker", {}, {}, {}}; }
+failure comes_too_late(const msg::job& job) { return {ec::cancelled, "the daemon is ending", job.remote.url, {}, {}}; }
+
 /// Makes workers until there is one for each slot, and ends idle ones that are too many; busy ones end after their job.
 void fit_workers(self_ptr self) {
   auto& st = self->state;
@@ -59,6 +62,8 @@ std::optional<worker_pool_state::pending> job_ended(self_ptr self, std::uint64_t
     }
   }
   fit_workers(self);
+  if (st.ending && st.busy.empty())
+    self->quit(caf::exit_reason::user_shutdown);
   return std::move(job.mapped());
 }
 
@@ -115,7 +120,7 @@ void pump(self_ptr self) {
       break;
     if (const auto& job = st.jobs.at(next->id); job.job.cancel->expired()) {
       if (auto ended = job_ended(self, next->id, true))
-        ended->promise.deliver(to_error({ended->job.cancel->reason(), "stopped while it waited for a worker", {}, {}, {}}));
+        ended->promise.deliver(to_error(stopped_early(ended->job)));
       continue;
     }
     start(self, next->id);
@@ -123,15 +128,17 @@ void pump(self_ptr self) {
   show(st);
 }
 
-void drop_stopped(self_ptr self) {
+/// Of those that wait for a worker, the ones that `which` names.
+template <class Which, class Why>
+void refuse_waiting(self_ptr self, Which which, Why why) {
   auto& st = self->state;
-  std::vector<std::uint64_t> stopped;
+  std::vector<std::uint64_t> refused;
   for (const auto& [id, job] : st.jobs)
-    if (job.job.cancel->stop && st.queue->cancel(id))
-      stopped.push_back(id);
-  for (const auto id : stopped)
+    if (which(job.job) && st.queue->cancel(id))
+      refused.push_back(id);
+  for (const auto id : refused)
     if (auto ended = job_ended(self, id, true))
-      ended->promise.deliver(to_error({ended->job.cancel->reason(), "stopped while it waited for a worker", {}, {}, {}}));
+      ended->promise.deliver(to_error(why(ended->job)));
   show(st);
 }
 
@@ -143,6 +150,8 @@ std::string place_of(const worker_pool_state& st, const cancel_token_ptr& token)
 
 caf::result<msg::job_result> on_job(self_ptr self, const msg::job& m) {
   auto& st = self->state;
+  if (st.ending)
+    return to_error(comes_too_late(m));
   const auto id = ++st.next_id;
   const auto answer = st.queue->push({id, m.kind == msg::job_kind::sync ? m.sync.key.ns : m.remote.ns, origin_of(m.remote.url), m.sync.user});
   if (answer != logic::admission_answer::accepted)
@@ -155,7 +164,27 @@ caf::result<msg::job_result> on_job(self_ptr self, const msg::job& m) {
   return promise;
 }
 
+/// What runs may finish; what waits will not begin.
+void end_in_order(self_ptr self) {
+  auto& st = self->state;
+  refuse_waiting(self, [](const msg::job&) { return true; }, comes_too_late);
+  st.ending = true;
+  st.deps.limits.slots = 0;
+  fit_workers(self);
+  if (st.busy.empty())
+    self->quit(caf::exit_reason::user_shutdown);
+}
+
 } // namespace
+
+worker_pool_state::~worker_pool_state() {
+  for (auto& [id, job] : jobs)
+    job.job.cancel->stop = true;
+  for (auto& [id, worker] : busy)
+    exit_now(worker.handle, caf::exit_reason::user_shutdown);
+  for (auto& worker : idle)
+    exit_now(worker.handle, caf::exit_reason::user_shutdown);
+}
 
 worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps deps) {
   install_default_handlers(self, worker_pool_state::name);
@@ -165,13 +194,10 @@ worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps dep
   st.queue.emplace(st.deps.limits);
   fit_workers(self);
   self->set_exit_handler([self](caf::exit_msg& m) {
-    for (auto& [id, job] : self->state.jobs)
-      job.job.cancel->stop = true;
-    for (auto& [id, worker] : self->state.busy)
-      exit_now(worker.handle, caf::exit_reason::user_shutdown);
-    for (auto& worker : self->state.idle)
-      exit_now(worker.handle, caf::exit_reason::user_shutdown);
-    self->quit(m.reason);
+    if (m.reason == caf::exit_reason::user_shutdown)
+      end_in_order(self);
+    else
+      self->quit(m.reason);
   });
   return {
     [self](const msg::job& m) -> caf::result<msg::job_result> {
@@ -180,7 +206,7 @@ worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps dep
     },
     [self](const msg::drop_stopped_jobs&) {
       const handling h{*self->state.cell, "drop_stopped_jobs", self->mailbox().size()};
-      drop_stopped(self);
+      refuse_waiting(self, [](const msg::job& job) { return job.cancel->stop.load(); }, stopped_early);
     },
     [self](const msg::find_job& m) {
       const handling h{*self->state.cell, "find_job", self->mailbox().size()};
@@ -189,6 +215,8 @@ worker_pool_actor::behavior_type worker_pool(self_ptr self, worker_pool_deps dep
     [self](const msg::limits_changed& m) {
       const handling h{*self->state.cell, "limits_changed", self->mailbox().size()};
       auto& state = self->state;
+      if (state.ending)
+        return;
       state.deps.limits = *m.limits;
       state.deps.job_timeout = m.job_timeout;
       state.queue->change_limits(*m.limits);

@@ -20,6 +20,12 @@ struct worker_pool_deps {
 
 struct worker_pool_state {
   static constexpr const char* name = "worker-pool";
+
+  worker_pool_state() = default;
+  worker_pool_state(const worker_pool_state&) = delete;
+  worker_pool_state& operator=(const worker_pool_state&) = delete;
+  ~worker_pool_state(); ///< stops its jobs and takes its workers along, however it ended
+
   struct pending {
     msg::job job;
     caf::typed_response_promise<msg::job_result> promise;
@@ -39,10 +45,12 @@ struct worker_pool_state {
   std::uint64_t next_id = 0;
   std::size_t next_index = 0;
   std::uint64_t replaced = 0;
+  bool ending = false; ///< no job begins any more
 };
 
 /// The bounded queue in front of N workers (`worker_pool_actor`): admission by logic::admission, one job per worker. A worker that ends, or does not come back after its
-/// job's deadline and a grace, is replaced and counted; its job fails with `timed_out`.
+/// job's deadline and a grace, is replaced and counted; its job fails with `timed_out`. Told to exit with `user_shutdown` it refuses what waits and what comes with `cancelled`, and
+/// ends after the jobs that run; for any other reason it stops these and ends at once.
 worker_pool_actor::behavior_type worker_pool(worker_pool_actor::stateful_pointer<worker_pool_state> self, worker_pool_deps deps);
 
 } // namespace veranda

@@ -8,7 +8,7 @@ inline constexpr const char* other_url = "https://git.example/other.git";
 
 /// A house over two remotes.
 struct whole_tree : house {
-  whole_tree() {
+  explicit whole_tree(std::size_t slots = 2) : house(slots) {
     git.publish(url, "main", "app", 1);
     git.publish(other_url, "main", "web", 1);
     open();

@@ -218,13 +218,37 @@ BOOST_AUTO_TEST_CASE(an_idle_worker_that_died_costs_one_job_and_is_replaced) {
   BOOST_TEST(inside().idle.size() == 1U);
 }
 
-BOOST_AUTO_TEST_CASE(at_its_end_it_stops_what_runs_and_what_waits) {
+BOOST_AUTO_TEST_CASE(told_to_end_it_finishes_what_runs_and_refuses_what_waits_and_what_comes) {
+  make(1);
+  const auto runs = push("team", "runs");
+  const auto waits = push("team", "waits");
+  exit_now(subject, caf::exit_reason::user_shutdown);
+  settle();
+  const auto late = push("team", "late");
+  for (const auto& refused : {waits, late}) {
+    BOOST_REQUIRE(refused->has_value());
+    BOOST_TEST((!(*refused)->ok() && (*refused)->error().code == ec::cancelled));
+  }
+  BOOST_TEST(!runs->has_value());
+  BOOST_TEST((run_out() == names{"team/runs"}));
+  BOOST_TEST((runs->has_value() && (*runs)->ok()));
+  BOOST_TEST(!alive(subject));
+}
+
+BOOST_AUTO_TEST_CASE(told_to_end_with_nothing_to_do_it_ends) {
+  make(2);
+  exit_now(subject, caf::exit_reason::user_shutdown);
+  settle();
+  BOOST_TEST(!alive(subject));
+}
+
+BOOST_AUTO_TEST_CASE(killed_it_stops_what_runs_and_what_waits) {
   make(1);
   auto runs = std::make_shared<cancel_token>();
   auto waits = std::make_shared<cancel_token>();
   push("team", "runs", false, runs);
   push("team", "waits", false, waits);
-  exit_now(subject, caf::exit_reason::user_shutdown);
+  exit_now(subject, caf::exit_reason::kill);
   settle();
   BOOST_TEST(!alive(subject));
   BOOST_TEST(runs->stop.load());
