@@ -79,7 +79,11 @@ void real_system::spawn_writers() {
 work_limits work_limits_of(const config::settings& s) {
   const std::size_t workers = s.max_concurrent_syncs, queued = s.max_queued_syncs;
   work_limits out;
-  out.workers = {.slots = workers, .per_host = slots_per_host(s, workers, workers - 1), .max_queued = queued};
+  out.workers = {.slots = workers,
+                 .per_host = slots_per_host(s, workers, workers - 1),
+                 .unproven = std::max<std::size_t>(1, workers / 2),
+                 .failing = workers / 4,
+                 .max_queued = queued};
   out.listers = {.slots = listers, .max_queued = queued};
   out.distant_listers = {.slots = distant_listers,
                          .per_host = slots_per_host(s, distant_listers, distant_listers / 2),

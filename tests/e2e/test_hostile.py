@@ -9,18 +9,11 @@ import struct
 
 from harness.case import Case, manifest, secret
 from harness.daemon import BIN
-from harness.hostile_git import ADVERTISEMENT, COMMIT, ID_DELTA, MIB, RESULT, Contents, HostileGit, Remote, head, number, on_band, packet, zlib
+from harness.hostile_git import ADVERTISEMENT, COMMIT, ID_DELTA, MIB, RESULT, Contents, HostileGit, Remote, head, honest, number, on_band, packet, zlib
 from harness.wait import wait_for
 
 SANITIZED = b"__asan_init" in (BIN / "verandad").read_bytes()
 ANSI = "\x1b[31mhostile\x07"
-
-
-def honest():
-    """A remote with one package, whose answers an attack replaces."""
-    c = Contents()
-    tip = c.commit(c.tree(("40000", "pkg", c.package())))
-    return Remote({"refs/heads/main": tip}, c.bytes())
 
 
 def attack(**answers):

@@ -10,6 +10,7 @@ import time
 import unittest
 
 from harness.case import Case, manifest, secret
+from harness.hostile_git import RESULT, HostileGit, honest, on_band, packet
 from harness.ssh_server import SshServer
 from harness.wait import LONG, free_port, stays, wait_for
 
@@ -152,6 +153,36 @@ class Breaker(Case):
         for name in names:
             daemon.wait_condition(name, "Ready", seconds=2 * LONG)
         self.assertEqual(daemon.metrics()['veranda_hosts{state="unavailable"}'], 0)
+
+
+class Drips(Case):
+    """Hosts that list well, and then send a byte of their pack now and then."""
+    HOSTS = 12
+
+    def test_leave_workers_to_those_that_are_known_to_send(self):
+        remote = self.repository("r")
+        remote.publish("first", 1)
+        self.write("healthy.yaml", manifest("r", f"{self.server().url}/r.git"))
+        daemon = self.daemon("--health-check-frequency=2s")
+        daemon.wait_condition("r", "Ready")
+
+        def drip(out):
+            out.begin(RESULT)
+            out.send(packet("packfile\n"))
+            out.trickle(on_band(1, good.pack) * 1_000, 1)
+        good = honest()
+        good.fetch = drip
+        hosts = [HostileGit({"x": good}) for _ in range(self.HOSTS)]
+        for host in hosts:
+            self.addCleanup(host.close)
+        self.write("drips.yaml", *(manifest(f"drip{number}", host.url("x")) for number, host in enumerate(hosts)))
+        dripping = lambda: sum(what == "fetch" for host in hosts for _, what, _ in host.seen)
+        wait_for(lambda: dripping() >= 2 and all(host.seen for host in hosts), "drips")
+        for revision in (2, 3, 4):
+            remote.publish("first", revision)
+            wait_for(lambda: f"r.first.v{revision}" in daemon.revisions("r"), f"revision {revision}")
+        self.assertEqual(dripping(), 2, "half of the workers")
+        self.assertRegex(daemon.cli("explain", next(f"drip{n}" for n, host in enumerate(hosts) if all(what != "fetch" for _, what, _ in host.seen))), "few workers try such hosts")
 
 
 class Budget(Case):

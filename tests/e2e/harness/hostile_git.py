@@ -76,6 +76,13 @@ class Remote:
         out.send(packet("packfile\n") + on_band(1, self.pack) + b"0000")
 
 
+def honest():
+    """A remote with one package, whose answers an attack replaces."""
+    c = Contents()
+    tip = c.commit(c.tree(("40000", "pkg", c.package())))
+    return Remote({"refs/heads/main": tip}, c.bytes())
+
+
 class Gone(Exception):
     """The other side has had enough."""
 
@@ -144,4 +151,4 @@ class HostileGit(socketserver.ThreadingMixIn, http.server.HTTPServer):
         pass
 
 
-__all__ = ["ADVERTISEMENT", "BLOB", "COMMIT", "Contents", "HostileGit", "ID_DELTA", "MIB", "RESULT", "Remote", "head", "number", "on_band", "packet", "time", "zlib"]
+__all__ = ["ADVERTISEMENT", "BLOB", "COMMIT", "Contents", "HostileGit", "ID_DELTA", "MIB", "RESULT", "Remote", "head", "honest", "number", "on_band", "packet", "time", "zlib"]
