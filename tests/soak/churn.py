@@ -193,7 +193,7 @@ class Hosts(Activity):
         super().__init__(world, "hosts", pause)
 
     def one(self):
-        kind = self.random.choice(("repository away", "host silent", "host slow", "connections cut"))
+        kind = self.random.choice(("repository away", "host silent", "host slow", "connections cut", "host killed", "host overrun"))
         getattr(self, kind.replace(" ", "_"))()
         return kind
 
@@ -218,6 +218,18 @@ class Hosts(Activity):
 
     def connections_cut(self):
         self.world.remotes.moody.cut()
+
+    def host_killed(self):
+        remotes = self.world.remotes
+        remotes.fragile.close()
+        self.ended.wait(self.random.uniform(1, 15))
+        remotes.fragile = remotes.start_fragile()
+
+    def host_overrun(self):
+        """More is asked than it lets anybody ask: 429."""
+        self.world.remotes.fragile.overrun()
+        self.ended.wait(self.random.uniform(2, 9))
+        self.world.remotes.fragile.overrun(False)
 
 
 class Machine(Activity):

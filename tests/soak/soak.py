@@ -203,15 +203,15 @@ def kind_of(request):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=900, help="how long the storm is (900)")
-    parser.add_argument("--objects", type=int, default=300, help="Repository objects, about (300)")
-    parser.add_argument("--remotes", type=int, default=60, help="git repositories (60)")
+    parser.add_argument("--seconds", type=float, default=1800, help="how long the storm is (1800)")
+    parser.add_argument("--objects", type=int, default=500, help="Repository objects, about (500)")
+    parser.add_argument("--remotes", type=int, default=80, help="git repositories (80)")
     parser.add_argument("--rate", type=float, default=4, help="changes of objects a second, and twice that pause between pushes (4)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--settle", type=float, default=240, help="seconds that it may take until all is right (240)")
     parser.add_argument("--cache", default="sqlite", choices=("sqlite", "cr"), help="of the daemon; with cr every PackageRev object is compared, too")
     parser.add_argument("--flag", action="append", default=[], metavar="FLAG", help="a further flag of the daemon")
-    parser.add_argument("--machine", action="store_true", help="let the daemon's disk be full and its clock be wrong at times, too")
+    parser.add_argument("--no-machine", dest="machine", action="store_false", help="leave the daemon its disk and its clock, which are full and wrong at times otherwise")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and data")
     arguments = parser.parse_args()
     arguments.warm_up = min(600.0, max(20.0, arguments.seconds))  # the heap, with caches of bounded size, comes to its extent within ten minutes

@@ -10,6 +10,7 @@ from harness.git_server import GitServer
 from harness.kube import CONFIG_API, CRDS, Cluster
 from harness.machine import Machine
 from harness.silent import Silent
+from harness.wait import free_port
 
 NAMESPACES = ("team-a", "team-b", "team-c", "team-d")
 BRANCHES = ("main", "release", "next", "edge", "trial", "field")
@@ -22,7 +23,7 @@ FREQUENCY = ("--repo-sync-frequency=30s", "--health-check-frequency=10s", "--lis
 
 
 class Remotes:
-    """Bare repositories and the hosts that serve them: a good one, a moody one that is slow, cut or silent at times, a silent one, and addresses that are wrong."""
+    """Bare repositories and the hosts that serve them: a good one, a moody one that is slow, cut or silent at times, a fragile one that is killed or overrun at times, a silent one, and addresses that are wrong."""
 
     def __init__(self, folder, count):
         self.root, self.count = folder / "git", count
@@ -33,6 +34,8 @@ class Remotes:
             self.repositories.append(self.made(number))
         self.server = GitServer(folder / "server", self.root, workers=8)
         self.moody, self.silent = TcpProxy(self.server.port), Silent()
+        self.folder, self.fragile_port, self.lives = folder, free_port(), 0
+        self.fragile = self.start_fragile()
 
     def made(self, number):
         path, template = self.root / f"r{number}.git", self.root / f"r{number % 4}.git"
@@ -49,11 +52,18 @@ class Remotes:
             repository.branch(branch, "refs/heads/main")
         return repository
 
+    def start_fragile(self):
+        """At its address of before, when it was killed."""
+        self.lives += 1
+        return GitServer(self.folder / f"fragile-{self.lives}", self.root, port=self.fragile_port)
+
     def address(self, draw):
         """The URL of a remote, drawn: mostly good ones."""
         number, kind = draw.randrange(self.count), draw.random()
-        if kind < 0.80:
+        if kind < 0.68:
             return f"{self.server.url}/r{number}.git"
+        if kind < 0.80:
+            return f"{self.fragile.url}/r{number}.git"
         if kind < 0.94:
             return f"http://127.0.0.1:{self.moody.port}/r{number % 12}.git"
         if kind < 0.96:
@@ -64,7 +74,7 @@ class Remotes:
 
     def number_of(self, url):
         """Which repository a URL leads to when all is well; None when it leads to none."""
-        for host in (self.server.url, f"http://127.0.0.1:{self.moody.port}"):
+        for host in (self.server.url, self.fragile.url, f"http://127.0.0.1:{self.moody.port}"):
             name = url.removeprefix(host + "/")
             if name != url and name.startswith("r") and name.endswith(".git"):
                 return int(name[1:-4])
@@ -73,6 +83,7 @@ class Remotes:
     def close(self):
         self.moody.close()
         self.silent.close()
+        self.fragile.close()
         self.server.close()
 
 

@@ -24,6 +24,7 @@ http {{
     location ~ ^/circle/ {{ return 302 $request_uri; }}
     location ~ ^/status/(?<code>[0-9]+)/ {{ {statuses} return 500; }}
     location / {{
+      if (-f {dir}/overrun) {{ add_header Retry-After 3 always; return 429; }}
       {auth}
       fastcgi_pass unix:cgi.sock; fastcgi_buffering off; fastcgi_request_buffering off; fastcgi_read_timeout 600s;
       fastcgi_param SCRIPT_FILENAME {backend}; fastcgi_param GIT_PROJECT_ROOT {root}; fastcgi_param GIT_HTTP_EXPORT_ALL ""; fastcgi_param PATH_INFO $uri;
@@ -120,6 +121,11 @@ class GitServer:
                 pass
         lines = wait_for(lambda: (text := (self.folder / "access.log").read_text()) and mark in text and text.splitlines(), "the log of the git server")
         return [line for line in lines if '"GET /mark-' not in line]
+
+    def overrun(self, is_so=True):
+        """Everything is answered 429, with a time to come back, from now on; or no longer."""
+        mark = self.folder / "overrun"
+        mark.touch() if is_so else mark.unlink(missing_ok=True)
 
     def close(self):
         for process in reversed(self.processes):  # each with its children: fcgiwrap leaves its own alone
