@@ -1,4 +1,5 @@
 """Hosts that are down, that swallow connections, and that limit how often they are asked: they cost those elsewhere nothing."""
+import collections
 import contextlib
 import http.server
 import pathlib
@@ -10,6 +11,7 @@ import time
 import unittest
 
 from harness.case import Case, manifest, secret
+from harness.git import Repository
 from harness.hostile_git import RESULT, HostileGit, honest, on_band, packet
 from harness.ssh_server import SshServer
 from harness.wait import LONG, free_port, stays, wait_for
@@ -59,37 +61,57 @@ class Limiter:
 class BlackHoles(Case):
     """50 remotes that take connections and never answer, 25 over http and 25 over ssh, each at a host of its own, beside 200 that work."""
     HEALTHY = 200
+    OVER_SSH = 10  # of them
     HOLES = 25  # of each kind
 
     def setUp(self):
         super().setUp()
-        self.repository("r").publish("a/b", 1)
+        template = self.repository("r")
+        template.publish("a/b", 1)
+        self.remotes = {}
         for number in range(self.HEALTHY):
-            shutil.copytree(self.git_root / "r.git", self.git_root / f"r{number}.git", symlinks=True)
-        url = self.server().url
-        self.names = [f"r{number}" for number in range(self.HEALTHY)]
-        self.write("healthy.yaml", *(manifest(name, f"{url}/{name}.git") for name in self.names))
+            path = self.git_root / f"r{number}.git"
+            shutil.copytree(template.path, path, symlinks=True)
+            self.remotes[f"r{number}"] = Repository.at(path, template.clock + number)
+        self.web = self.server()
+        self.ssh = SshServer(self.folder / "sshd")
+        self.addCleanup(self.ssh.close)
+        self.trust()
+        self.over_ssh = list(self.remotes)[:self.OVER_SSH]
+        self.over_http = list(self.remotes)[self.OVER_SSH:]
+        self.write("healthy.yaml", *(manifest(name, self.ssh.url(remote.path), secret="deploy") if name in self.over_ssh else
+                                     manifest(name, f"{self.web.url}/{name}.git") for name, remote in self.remotes.items()))
 
-    def ages(self, daemon):
-        """Seconds since the last good sync of each healthy repository."""
-        samples, now = daemon.metrics(), time.time()
-        found = [now - value for key, value in samples.items()
-                 if key.startswith("veranda_repository_last_success_timestamp_seconds{") and re.search(r'name="r\d+"', key)]
-        return found if len(found) == self.HEALTHY else None
+    def trust(self, *ports):
+        """The key for ssh, and what the host's own key is there, and at these ports."""
+        own = (self.ssh.folder / "host_ed25519.pub").read_text()
+        known = self.ssh.known_hosts() + "".join(f"[127.0.0.1]:{port} {own}" for port in ports)
+        self.write("secret.yaml", secret("deploy", "kubernetes.io/ssh-auth", {"ssh-privatekey": self.ssh.key("ed25519"), "known_hosts": known}))
 
-    def oldest(self, daemon, seconds):
-        """The greatest age seen within so many seconds, and the most threads."""
-        worst, most, end = 0.0, 0, time.monotonic() + seconds
-        while time.monotonic() < end:
-            worst, most = max(worst, *self.ages(daemon)), max(most, threads(daemon))
+    def listings(self):
+        """How often each remote over http was listed so far."""
+        return collections.Counter(found[1] for line in self.web.requests() if (found := re.search(r'"POST /(r\d+)\.git/git-upload-pack', line)))
+
+    def look(self, daemon, revision):
+        """Seconds until a push to each remote over ssh and to as many over http is in the cache, the least listings of one over http within 40 s, and the most threads."""
+        begun, most, since = time.monotonic(), 0, self.listings()
+        pushed = self.over_ssh + self.over_http[:self.OVER_SSH]
+        for name in pushed:
+            self.remotes[name].publish("late", revision)
+        pushed_at, seen_at = time.monotonic(), None
+        while seen_at is None or time.monotonic() < begun + 40:
+            most = max(most, threads(daemon))
+            if seen_at is None and {f"{name}.late.v{revision}" for name in pushed} <= daemon.revisions().keys():
+                seen_at = time.monotonic()
+            self.assertLess(time.monotonic(), begun + 3 * LONG, "the pushes are not seen")
             time.sleep(0.5)
-        return worst, most
+        now = self.listings()
+        return seen_at - pushed_at, min(now[name] - since[name] for name in self.over_http), most
 
     def test_leave_the_lateness_of_others_and_the_threads_as_they_are(self):
         daemon = self.daemon("--health-check-frequency=10s", "--connect-timeout=2s", "--listing-timeout=10s")
-        wait_for(lambda: self.ages(daemon), "200 good repositories", 3 * LONG)
-        time.sleep(10)  # until health checks are under way everywhere
-        before, threads_before = self.oldest(daemon, 20)
+        wait_for(lambda: daemon.metrics()['veranda_repositories_by_condition{ready="true"}'] == self.HEALTHY, "200 good repositories", 3 * LONG)
+        before, listed_before, threads_before = self.look(daemon, 1)
         with contextlib.ExitStack() as stack:
             ports = []
             for _ in range(2 * self.HOLES):
@@ -98,16 +120,15 @@ class BlackHoles(Case):
                 hole.listen(64)
                 ports.append(hole.getsockname()[1])
             over_http, over_ssh = ports[:self.HOLES], ports[self.HOLES:]
-            ssh = SshServer(self.folder / "sshd")
-            self.addCleanup(ssh.close)
-            known = "".join(f"[127.0.0.1]:{port} {(self.folder / 'sshd/host_ed25519.pub').read_text()}" for port in over_ssh)
+            self.trust(*over_ssh)
             holes = [manifest(f"http-hole{number}", f"http://127.0.0.1:{port}/x.git") for number, port in enumerate(over_http)]
             holes += [manifest(f"ssh-hole{number}", f"ssh://git@127.0.0.1:{port}/x.git", secret="deploy") for number, port in enumerate(over_ssh)]
-            self.write("secret.yaml", secret("deploy", "kubernetes.io/ssh-auth", {"ssh-privatekey": ssh.key("ed25519"), "known_hosts": known}))
             self.write("holes.yaml", *holes)
-            beside, threads_beside = self.oldest(daemon, 40)
+            beside, listed_beside, threads_beside = self.look(daemon, 2)
+            print(f"COUNT: pushes are seen after {before:.1f} s, and {beside:.1f} s beside {2 * self.HOLES} black holes; least listings {listed_before} and {listed_beside}, threads {threads_before} and {threads_beside}")
             self.assertLessEqual(threads_beside, threads_before)
-            self.assertLess(beside, 2 * before + 15, f"{before:.1f} s without black holes, {beside:.1f} s beside them")
+            self.assertLess(beside, before + 10, "one health check later at most")
+            self.assertGreaterEqual(listed_beside, listed_before - 1)
 
             def all_troubled():
                 reasons = {r["metadata"]["name"]: (r.get("status", {}).get("conditions") or [{}])[0].get("reason") for r in daemon.items("repositories", "default")}
