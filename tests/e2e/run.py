@@ -85,7 +85,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_A_TIME) as pool:
         try:
             for name, seconds, output, counts in pool.map(run_suite, names):
-                print(output if counts[1] or "-v" in sys.argv else "".join(re.findall(r"^SKIPPED:.*\n", output, re.M)) + f"{name}: {counts[0]} passed in {seconds:.0f} s", flush=True)
+                print(output if counts[1] or "-v" in sys.argv else "".join(re.findall(r"^(?:SKIPPED|COUNT):.*\n", output, re.M)) + f"{name}: {counts[0]} passed in {seconds:.0f} s", flush=True)
                 totals = [a + b for a, b in zip(totals, counts)]
         except BaseException:  # an interrupt reaches no session but ours
             pool.shutdown(wait=False, cancel_futures=True)

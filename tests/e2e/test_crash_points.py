@@ -11,7 +11,8 @@ from harness.crashes import SCENARIOS, Injector, SmallDisks
 # Scenario, what happens, and every how many calls. A step is prime to what calls come in, so that it meets all kinds of them.
 ENDED = (("empty", "die", 1), ("empty", "mixed", 3), ("incremental", "die", 1), ("incremental", "mixed", 3), ("incremental", "torn", 7), ("incremental", "names", 11),
          ("cold", "die", 7), ("cold", "mixed", 11), ("cold", "old", 23), ("merging", "die", 13), ("merging", "pages", 13),
-         ("outgrown", "die", 13), ("outgrown", "mixed", 29), ("evicting", "die", 29), ("evicting", "mixed", 47))
+         ("outgrown", "die", 13), ("outgrown", "mixed", 29), ("evicting", "die", 29), ("evicting", "mixed", 47),
+         ("planned", "die", 1), ("planned", "mixed", 5))
 FAILED = (("incremental", "ENOSPC", 19), ("incremental", "EIO", 29), ("incremental", "once", 5), ("cold", "EROFS", 47), ("evicting", "EIO", 53))
 
 
@@ -25,7 +26,7 @@ class CrashPoints(unittest.TestCase):
     def go(self, rows):
         for name, how, step in rows:
             count, wrong = Injector(self.scenarios[name], how).run_all(step)
-            print(f"{name}, {how}: {count} runs, at every {step}. call", file=sys.stderr)
+            print(f"COUNT: {name}, {how}: {count} runs, at every {step}. call", file=sys.stderr)
             with self.subTest(scenario=name, how=how):
                 self.assertGreater(count, 4)
                 self.assertEqual(wrong, [])
@@ -40,6 +41,6 @@ class CrashPoints(unittest.TestCase):
         if refusal := SmallDisks.refusal():
             self.skipTest(f"mounting a small file system is not permitted here: {refusal}")
         count, wrong = SmallDisks(self.scenarios["incremental"]).run_all(11)
-        print(f"incremental, on small disks: {count} runs", file=sys.stderr)
+        print(f"COUNT: incremental, on small disks: {count} runs", file=sys.stderr)
         self.assertGreater(count, 4)
         self.assertEqual(wrong, [])

@@ -7,10 +7,12 @@ import random
 import shutil
 import subprocess
 import tempfile
+import time
 
 from .case import manifest
-from .disk_faults import CUTS, PAGE, Picture, PowerCut, environment, once
+from .disk_faults import CUTS, PAGE, Picture, PowerCut, environment, once, query
 from .git import Repository, package
+from .wait import wait_for
 
 ENDINGS = ("die", "torn", *CUTS)                  # the process ends at the call
 FAILURES = ("ENOSPC", "EROFS", "EIO", "once")     # the call fails, and all later ones that such a disk refuses, or it alone
@@ -38,12 +40,17 @@ class Scenario:
         self.picture = Picture(data)
         if wrong := self.picture.differences(data):
             raise AssertionError(f"the undisturbed run left {wrong}")
+        if not self.is_itself(data):
+            raise AssertionError(f"the undisturbed run did not do what {type(self).__name__} is about")
 
     def repository(self, name="r"):
         remote = Repository(self.folder / f"{name}.git")
-        (self.manifests / f"{name}.yaml").write_text(manifest(name, remote.path))
-        (self.manifests / f"{name}.yaml").chmod(0o600)
+        self.write(name, remote)
         return remote
+
+    def write(self, name, remote, **more):
+        (self.manifests / f"{name}.yaml").write_text(manifest(name, remote.path, **more))
+        (self.manifests / f"{name}.yaml").chmod(0o600)
 
     def synced(self):
         """The remotes as they are now are what the data directory knows from here on."""
@@ -65,6 +72,10 @@ class Scenario:
 
     def prepare(self):
         raise NotImplementedError
+
+    def is_itself(self, data):
+        """Whether the undisturbed run, which left `data`, did what this scenario is there for."""
+        return True
 
 
 class Cold(Scenario):
@@ -105,6 +116,9 @@ class Merging(Scenario):
             remote.commit("main", package("grow", number))
         change_some(remote)
 
+    def is_itself(self, data):
+        return len(packs(data)) < len(packs(self.before))
+
 
 class Outgrown(Scenario):
     """The mirror holds mostly what no ref leads to, and its packs are written anew without that."""
@@ -120,6 +134,9 @@ class Outgrown(Scenario):
             remote.git("update-ref", "refs/heads/main", remote.resolve("refs/heads/base"))
             remote.commit("main", {"p/blob": random.Random(number).randbytes(600 << 10)})
 
+    def is_itself(self, data):
+        return sum(path.stat().st_size for path in packs(data)) < sum(path.stat().st_size for path in packs(self.before))
+
 
 class Evicting(Scenario):
     """The mirror of a repository that is new takes the room of another's."""
@@ -131,6 +148,39 @@ class Evicting(Scenario):
             if name != "a":
                 self.synced()
             self.repository(name).commit("main", {"p/blob": random.Random(name).randbytes(400 << 10), **package("p")})
+
+    def is_itself(self, data):
+        return len({path.parent for path in packs(data)}) == len({path.parent for path in packs(self.before)}) == 2
+
+
+class Planned(Scenario):
+    """A one-time sync that was accepted has become due, and somebody has asked for a sync."""
+
+    def prepare(self):
+        remote = self.repository()
+        publish_some(remote)
+        due = int(time.time()) + 5
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due))
+        self.write("r", remote, run_once_at=at)
+        self.synced()
+        if not self.plans(self.before)[0]:
+            raise AssertionError("the one-time sync was not accepted before it was due")
+        wait_for(lambda: time.time() > due, at)
+        change_some(remote)
+        self.write("r", remote, run_once_at=at, annotations={"veranda.dev/sync-requested-at": at})
+
+    @staticmethod
+    def plans(data):
+        """What was accepted, what of it was done, and the last request that was."""
+        return query(data / "packages.db", "SELECT accepted_run_once, consumed_run_once, handled_request FROM repositories")[0]
+
+    def is_itself(self, data):
+        accepted, consumed, request = self.plans(data)
+        return bool(consumed) and bool(request) and self.plans(self.before)[1:] != (consumed, request)
+
+
+def packs(data):
+    return list(data.glob("mirrors/**/*.pack"))
 
 
 def publish_some(remote):
@@ -146,7 +196,7 @@ def change_some(remote):
     remote.commit("drafts/team/p0/w2", package("team/p0", 3))
 
 
-SCENARIOS = {"cold": Cold, "empty": Empty, "incremental": Incremental, "merging": Merging, "outgrown": Outgrown, "evicting": Evicting}
+SCENARIOS = {"cold": Cold, "empty": Empty, "incremental": Incremental, "merging": Merging, "outgrown": Outgrown, "evicting": Evicting, "planned": Planned}
 
 
 def judge_failure(done):
