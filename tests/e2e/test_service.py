@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -14,6 +15,7 @@ import unittest
 from harness import ROOT
 from harness.case import Case, manifest
 from harness.daemon import KubeDaemon, verandad
+from harness.git_server import make_certificates
 from harness.wait import LONG, free_port, wait_for
 
 UNIT = ROOT / "config/systemd/verandad.service"
@@ -137,6 +139,37 @@ class Notices(Case):
         self.fails(daemon, "--max-pack-bytes")
         self.assertNotIn("needs a restart", self.reload(daemon, "max-pack-bytes: 16Mi\n"))
         daemon.cli("sync", "r", "--wait")
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_a_reload_serves_the_certificate_that_is_there_then(self):
+        def put(certificate, key):
+            for name, text in (("server.crt", certificate), ("server.key", key)):
+                (self.folder / f"{name}.new").write_text(text)
+                (self.folder / f"{name}.new").rename(self.folder / name)
+
+        made = []
+        for name in ("first", "second"):
+            (self.folder / name).mkdir()
+            make_certificates(self.folder / name)
+            made.append([(self.folder / name / file).read_text() for file in ("server.crt", "server.key")])
+        put(*made[0])
+        daemon = self.start("--tls-certificate", self.folder / "server.crt", "--tls-key", self.folder / "server.key")
+        self.manager.wait("READY=1")
+
+        def served():
+            return ssl.get_server_certificate(("127.0.0.1", daemon.port), timeout=LONG)
+        self.assertEqual(served(), made[0][0])
+        put(*made[1])
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: served() == made[1][0], "the new certificate")
+        put("broken", made[1][1])
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: re.search(r"warning.*server\.crt", daemon.log()), "a word about the broken file")
+        self.assertEqual(served(), made[1][0])
+        put(made[0][0], made[1][1])  # a key of another
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(re.findall(r"(?m)^.* warning .*server\.(?:crt|key).*$", daemon.log())) > 1, "a word about the key")
+        self.assertEqual(served(), made[1][0])
         self.assertEqual(daemon.stop(), 0)
 
     def test_the_status_names_what_needs_a_look(self):

@@ -76,6 +76,13 @@ class Case(unittest.TestCase):
         """The message of the condition once `text` is in it."""
         return wait_for(lambda: (message := daemon.condition(name).get("message", "")) and text in message and message, f"{text} on {name}", 2 * LONG)
 
+    def assert_nothing_failed(self, daemon):
+        """No listing and no sync in this life of the daemon."""
+        for what in ("veranda_remote_listings_total", "veranda_sync_runs_total"):
+            found = {name: count for name, count in daemon.metrics().items() if name.startswith(what + "{")}
+            self.assertTrue([name for name in found if 'result="success"' in name], f"{what} tells of what went well")
+            self.assertEqual(sum(count for name, count in found.items() if 'result="failure"' in name), 0, found)
+
     def assert_as_scanned(self, daemon, name, url, *flags, namespace="default"):
         """What the daemon holds of one repository is what a scan without state finds now."""
         done = veranda("scan", url, "--name", name, "-o", "json", *flags)
