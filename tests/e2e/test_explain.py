@@ -3,6 +3,7 @@ import http.server
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import termios
@@ -10,6 +11,7 @@ import threading
 
 from harness.case import Case, manifest
 from harness.daemon import CLEAN, veranda
+from harness.hostile_git import RESULT, HostileGit, honest, packet
 from harness.wait import LONG, free_port, wait_for
 
 
@@ -65,6 +67,34 @@ class Explaining(Case):
         after = wait_for(lambda: (runs := self.explain()["runs"])[len(before):] and runs, "the first sync after the restart")
         self.assertEqual([r["syncID"] for r in before], [r["syncID"] for r in after[:len(before)]])
         self.assertEqual([r["phases"]["discovery"] for r in before], [r["phases"]["discovery"] for r in after[:len(before)]])
+
+    def test_the_last_twenty_runs_are_kept(self):
+        for _ in range(22):
+            self.running.cli("sync", "r", "--full", "--wait")
+        runs = self.explain()["runs"]
+        self.assertEqual([run["cause"] for run in runs], ["user"] * 20)
+        self.assertEqual([run["started"] for run in runs], sorted(run["started"] for run in runs))
+        for run in runs:
+            self.assertEqual((run["outcome"], run["counts"]["both"]), ("ok", 2))
+            self.assertGreater(run["seconds"], 0)
+        self.assertEqual(len(re.findall(r"(?m)^  \d{4}-\S+ .* user ", self.running.cli("explain", "r"))), 20)
+
+    def test_a_place_in_the_queue_and_its_cause(self):
+        self.assertEqual(self.running.stop(), 0)
+        hanging = honest()
+        hanging.fetch = lambda out: (out.begin(RESULT), out.trickle(packet("packfile\n") * 1_000, 1))
+        host = HostileGit({"x": hanging})
+        self.addCleanup(host.close)
+        self.write("hanging.yaml", manifest("hanging", host.url("x")))
+        self.running = self.daemon("--max-concurrent-syncs=1", "--health-check-frequency=0")
+        wait_for(lambda: any(what == "fetch" for _, what, _ in host.seen), "the fetch that hangs")
+        self.remote.publish("a", 2)
+        self.running.cli("sync", "r")
+        told = wait_for(lambda: (e := self.explain()).get("queue") and e, "a place in the queue")
+        self.assertEqual(told["state"], "queued")
+        self.assertEqual(told["queue"], "number 1 of 1 that wait for a worker: all workers are busy")
+        self.assertIn("Queue:          number 1 of 1 that wait for a worker: all workers are busy\n", self.running.cli("explain", "r"))
+        self.assertEqual(self.explain("hanging")["state"], "syncing")
 
     def refused(self, *arguments):
         done = subprocess.run(self.running.command(*arguments), env=CLEAN, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)

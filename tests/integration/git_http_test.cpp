@@ -190,6 +190,34 @@ BOOST_FIXTURE_TEST_CASE(answers_and_their_classes, setup) {
   }
 }
 
+/// GitHub, GitLab and the draft standard each have names of their own for it.
+BOOST_FIXTURE_TEST_CASE(budgets_of_requests, setup) {
+  const auto until = [](std::chrono::seconds from_now) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>((std::chrono::system_clock::now() + from_now).time_since_epoch()).count());
+  };
+  const std::string draft = "RateLimit-Remaining: 0\r\nRateLimit-Reset: 40\r\n", of_old = "X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: " + until(45s) + "\r\n";
+  for (const auto& headers : {draft, of_old}) {
+    const scripted_server refuses{[&](const std::string&) { return scripted_server::reply("429 Too Many Requests", "text/plain", "", headers); }};
+    const auto refused = list({refuses.url(), {}});
+    BOOST_REQUIRE(!refused);
+    BOOST_TEST((refused.error().code == ec::throttled), headers);
+    const auto pause = refused.error().retry_after.value_or(0ms);
+    BOOST_TEST((pause > 30s && pause <= 45s), headers << pause.count());
+    const scripted_server gives_its_last{[&](const std::string& request) {
+      return is_hello(request) ? scripted_server::reply("200 OK", hello_type, v2_hello) : scripted_server::reply("200 OK", refs_type, packets({tip + " refs/heads/main\n", ""}), headers);
+    }};
+    const auto listed = list({gives_its_last.url(), {}});
+    BOOST_REQUIRE_MESSAGE(listed, text_of(listed));
+    BOOST_TEST(listed->refs->refs.size() == 1U);
+    BOOST_TEST((listed->host_pause.value_or(0ms) > 30s && listed->host_pause.value_or(0ms) <= 45s), headers);
+  }
+  const scripted_server has_more{[&](const std::string& request) {
+    return is_hello(request) ? scripted_server::reply("200 OK", hello_type, v2_hello)
+                             : scripted_server::reply("200 OK", refs_type, packets({tip + " refs/heads/main\n", ""}), "X-RateLimit-Remaining: 1\r\nX-RateLimit-Reset: " + until(45s) + "\r\n");
+  }};
+  BOOST_TEST(!list({has_more.url(), {}})->host_pause);
+}
+
 BOOST_FIXTURE_TEST_CASE(unreachable_hanging_cancelled, setup) {
   const closed_port gone;
   BOOST_TEST((list({gone.url(), {}}).error().code == ec::unreachable), text_of(list({gone.url(), {}})));

@@ -145,6 +145,21 @@ BOOST_AUTO_TEST_CASE(spread_shortens_only_the_first_wait_and_is_the_same_for_a_r
   BOOST_TEST((a.machine.next_due() == at(10, 20)));
 }
 
+BOOST_AUTO_TEST_CASE(first_waits_of_many_remotes_fill_the_window_evenly) {
+  auto settings = quiet();
+  settings.spread = 0.5; // of 10 minutes: from 10:05 to 10:10
+  std::array<unsigned, 10> in_tenth{};
+  for (unsigned remote = 0; remote < 1'000; ++remote) {
+    driver d{settings};
+    d.repo.spec.git->repo = "https://git.example/r" + std::to_string(remote) + ".git";
+    d.settle();
+    const auto after = *d.machine.next_due() - at(10, 5);
+    BOOST_REQUIRE((after >= 0s && after < 5min));
+    ++in_tenth[static_cast<std::size_t>(after / 30s)];
+  }
+  for (const auto remotes : in_tenth) BOOST_TEST((remotes > 60U && remotes < 140U), remotes);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(clock_steps)

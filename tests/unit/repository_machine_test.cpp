@@ -294,6 +294,22 @@ BOOST_AUTO_TEST_CASE(oci_is_not_supported_yet) {
   BOOST_TEST(d.find("Stalled").reason == "Unsupported");
 }
 
+BOOST_AUTO_TEST_CASE(a_type_that_changes_takes_effect_at_once) {
+  driver d{quiet()};
+  d.settle();
+  const auto git = *d.repo.spec.git;
+  BOOST_TEST(started(d.see(d.change([](repository_spec& s) {
+    s.type = repository_type::oci;
+    s.git.reset();
+  }))) == "-");
+  BOOST_TEST(d.find("Stalled").reason == "Unsupported");
+  BOOST_TEST(!d.machine.next_due().has_value());
+  BOOST_TEST(started(d.see(d.change([&](repository_spec& s) {
+    s.type = repository_type::git;
+    s.git = git;
+  }))) == "catch_up");
+}
+
 BOOST_AUTO_TEST_CASE(an_object_being_deleted_is_not_synced) {
   driver d{quiet()};
   d.see(d.object());
