@@ -4,13 +4,21 @@
 #include "adapters/kpt/decoder.hpp"
 #include "tests/actor/house.hpp"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#include <cstdio>
+
 using namespace veranda;
 using namespace veranda::test;
 
 namespace {
 
-/// The whole tree under one seeded interleaving: remotes change, objects come, change and go, stores and networks fail, actors die. When all of that has ended and
-/// some time has passed, everything must be as if nothing had happened.
+std::uint64_t current_seed = 0; ///< of the walk that goes on, for whoever finds it dead
+
+/// The whole tree under one seeded interleaving: remotes change, objects come, change and go, are planned and suspended, settings and the clock change, stores and
+/// networks fail, actors die, the daemon ends. When all of that has ended and some time has passed, everything must be as if nothing had happened.
 class random_walk : public house {
 public:
   explicit random_walk(std::uint64_t seed) : house(1 + seed % 3), rng_(seed) {
@@ -55,6 +63,8 @@ public:
     http->release();
     workers->release();
     settle();
+    for (auto& [k, o] : wanted)
+      o.meta.annotations.erase(std::string{api_names::suspend_annotation});
     send_list(); // as the watcher's next list would
     advance(30min);
   }
@@ -72,6 +82,8 @@ public:
         BOOST_TEST((cached(k.name) == truth(object)));
         BOOST_TEST(ready(k.name));
         BOOST_TEST(cache.rows.count(object.meta.uid) == 1U);
+        const auto& kept = inside(k.name).machine->durable();
+        BOOST_TEST((!kept.accepted_run_once || *kept.accepted_run_once > wall_now() || kept.consumed_run_once == kept.accepted_run_once), "a one-time sync that was accepted is due, and not done");
       }
     }
     BOOST_TEST(seen().remotes.size() == used.size());
@@ -144,6 +156,53 @@ private:
     });
   }
 
+  /// A change of an object that is there.
+  template <class Change>
+  void edit(const std::string& name, Change change) {
+    if (!wanted.contains(key(name)))
+      return;
+    auto o = wanted.at(key(name));
+    const auto before = o.spec;
+    change(o);
+    o.meta.generation += o.spec == before ? 0 : 1;
+    store(o);
+  }
+  void plan(const std::string& name) {
+    edit(name, [this](repository_object& o) {
+      if (pick(2) == 0)
+        o.spec.sync.schedule = one_of(std::vector<std::string>{"", "*/7 * * * *", "*/13 * * * *"});
+      else
+        o.spec.sync.run_once_at = pick(3) == 0 ? std::nullopt : std::optional{std::chrono::floor<std::chrono::seconds>(wall_now()) + std::chrono::seconds{pick(1'200)}};
+    });
+  }
+  void annotate(const std::string& name) {
+    edit(name, [this](repository_object& o) {
+      if (pick(2) == 0)
+        o.meta.annotations[std::string{api_names::sync_requested_annotation}] = std::to_string(++lives_);
+      else if (!o.meta.annotations.erase(std::string{api_names::suspend_annotation}))
+        o.meta.annotations[std::string{api_names::suspend_annotation}] = "true";
+    });
+  }
+  /// As SIGHUP does it.
+  void change_settings() {
+    auto again = machine;
+    again.default_frequency = std::chrono::minutes{5 + pick(6)};
+    caf::anon_send(boss, msg::settings_changed{std::make_shared<const logic::machine_settings>(again)});
+    auto slots = limits;
+    slots.slots = 1 + pick(3);
+    caf::anon_send(pool, msg::limits_changed{std::make_shared<const logic::admission_limits>(slots), 20min});
+  }
+
+  /// As SIGTERM does it: what works on a mirror may finish, for a while.
+  void end_in_order() {
+    exit_now(pool, caf::exit_reason::user_shutdown);
+    exit_now(boss, caf::exit_reason::user_shutdown);
+    for (auto n = pick(200); n > 0 && !idle(); --n)
+      step();
+    start_again();
+    send_list();
+  }
+
   /// Without any of these the process ends: the rest goes on for a while, then it starts again.
   void kill_essential() {
     std::vector<caf::actor> all;
@@ -167,7 +226,7 @@ private:
   void happen() {
     const auto& name = one_of(repository_names);
     const auto known = wanted.contains(key(name));
-    switch (pick(15)) {
+    switch (pick(19)) {
     case 0:
     case 1:
       if (!known)
@@ -227,8 +286,17 @@ private:
         objects->fail = [](const msg::write_object&) { return std::optional{failure{ec::unavailable, "busy", {}, {}, {}}}; };
       break;
     case 14:
-      if (pick(3) == 0)
+      if (const auto n = pick(4); n == 0)
         kill_essential();
+      else if (n == 1)
+        end_in_order();
+      break;
+    case 15: plan(name); break;
+    case 16: annotate(name); break;
+    case 17: change_settings(); break;
+    case 18:
+      if (pick(3) == 0)
+        wall_start += std::chrono::seconds{static_cast<std::int64_t>(pick(7'200)) - 3'600};
       break;
     case 13:
       if (pick(2) == 0) {
@@ -255,6 +323,14 @@ BOOST_AUTO_TEST_CASE(an_answered_request_leaves_no_timer_behind) {
   BOOST_TEST(walk.request_timers() == 0U);
 }
 
+/// A sanitizer ends the process without asking Boost.Test where it was.
+#ifdef __SANITIZE_ADDRESS__
+const bool tells_its_seed = [] {
+  __sanitizer_set_death_callback([] { std::fprintf(stderr, "VERANDA_SEED=%llu\n", static_cast<unsigned long long>(current_seed)); });
+  return true;
+}();
+#endif
+
 BOOST_AUTO_TEST_CASE(whatever_happens_in_whatever_order_the_cache_becomes_what_the_remotes_hold) {
   const auto* only = std::getenv("VERANDA_SEED");
   const auto* count = std::getenv("VERANDA_SEEDS");
@@ -262,6 +338,7 @@ BOOST_AUTO_TEST_CASE(whatever_happens_in_whatever_order_the_cache_becomes_what_t
   const std::uint64_t last = first - 1 + (count ? std::strtoull(count, nullptr, 10) : only ? 1 : 2'000);
   for (auto seed = first; seed <= last; ++seed) {
     const auto failures = boost::unit_test::results_collector.results(boost::unit_test::framework::current_test_case().p_id).p_assertions_failed.get();
+    current_seed = seed;
     BOOST_TEST_CONTEXT("VERANDA_SEED=" << seed) {
       random_walk walk{seed};
       walk.run(60);
