@@ -220,6 +220,35 @@ BOOST_AUTO_TEST_CASE(accepted_before_a_death_runs_after_it) {
   BOOST_TEST(cache.rows.at("uid-a").state.consumed_run_once.has_value());
 }
 
+BOOST_AUTO_TEST_CASE(a_clock_that_is_put_forward_is_noticed_within_a_minute) {
+  auto o = an_object("a");
+  o.spec.sync.schedule = "0 12 * * *";
+  o.spec.sync.run_once_at = wall_now() + 30min;
+  list({o});
+  wall_start += 2h + 1min; // past both
+  advance(61s);
+  BOOST_TEST((telemetry->started == std::vector<std::string>{"start", "run_once"})); // which does for both
+  BOOST_TEST(cache.rows.at("uid-a").state.consumed_run_once.has_value());
+  advance(20h);
+  BOOST_TEST(telemetry->started.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_clock_that_is_put_back_is_followed_and_runs_no_one_time_sync_twice) {
+  auto o = an_object("a");
+  o.spec.sync.schedule = "30 * * * *";
+  o.spec.sync.run_once_at = wall_now() + 10min;
+  list({o});
+  advance(11min);
+  BOOST_TEST((telemetry->started == std::vector<std::string>{"start", "run_once"}));
+  wall_start -= 3h; // 7:11
+  advance(18min);
+  BOOST_TEST(telemetry->started.size() == 2U);
+  advance(2min);
+  BOOST_TEST((telemetry->started == std::vector<std::string>{"start", "run_once", "cron"})); // 7:30
+  advance(3h); // past 10:10 again
+  BOOST_TEST((telemetry->started == std::vector<std::string>{"start", "run_once", "cron", "cron", "cron", "cron"}));
+}
+
 BOOST_AUTO_TEST_CASE(health_checks_keep_it_near_the_remote) {
   machine.health_check_frequency = 1min;
   open_supervisor();
