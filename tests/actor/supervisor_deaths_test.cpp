@@ -20,6 +20,35 @@ BOOST_AUTO_TEST_CASE(what_was_synced_costs_a_listing) {
   BOOST_TEST(telemetry->unchanged == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(many_come_back_without_a_storm) {
+  constexpr unsigned count = 300;
+  std::vector<repository_object> all;
+  for (unsigned i = 0; i < count; ++i) {
+    const auto path = "/srv/git/r" + std::to_string(i);
+    git.publish(path, "main", "app", 1);
+    all.push_back(an_object("r" + std::to_string(i), path));
+  }
+  list(all);
+  exit_now(boss, caf::exit_reason::user_shutdown);
+  settle();
+  workers->done.clear();
+  workers->most_under_way = 0;
+  const auto writes = cache.count("apply_delta");
+  open_supervisor();
+  workers->hold = true;
+  list(all);
+  BOOST_TEST(workers->held.size() == logic::admission_limits{}.slots); // of listers; the others wait their turn
+  while (!workers->held.empty()) {
+    workers->release_one();
+    settle();
+  }
+  BOOST_TEST(workers->most_under_way == logic::admission_limits{}.slots);
+  BOOST_TEST(workers->count("list ") == count);
+  BOOST_TEST(workers->count("sync ") == 0U);
+  BOOST_TEST(cache.count("apply_delta") == writes);
+  BOOST_TEST(std::ranges::all_of(all, [&](const auto& o) { return ready(o.meta.key.name); }));
+}
+
 BOOST_AUTO_TEST_CASE(rows_and_mirrors_of_objects_that_went_meanwhile_are_removed) {
   list({an_object("a"), an_object("b", other_url)});
   exit_now(boss, caf::exit_reason::user_shutdown);
