@@ -79,7 +79,7 @@ void apply_result(self_ptr self, const msg::sync_result_ptr& synced) {
   outcome.hold = st.machine->judge(synced->delta, synced->note, wall_now(st));
   std::shared_ptr<const package_delta> delta{synced, &synced->delta};
   if (outcome.hold)
-    delta = std::make_shared<const package_delta>(logic::without_removals(synced->delta));
+    delta = std::make_shared<const package_delta>(logic::without_held(synced->delta, *outcome.hold));
   outcome.stats = delta->stats;
   run.applying = true;
   st.cell->set_detail("phase", "applying");

@@ -1,5 +1,6 @@
 #include "actors/common/endpoint.hpp"
 #include "actors/common/log.hpp"
+#include "actors/logic/deletion_hold.hpp"
 #include "actors/logic/remote_refs.hpp"
 #include "actors/workers/content_stream.hpp"
 #include "actors/workers/file_losses.hpp"
@@ -210,10 +211,30 @@ private:
     return found;
   }
 
+  /// Many removals, the newest first: the oldest are what a hold protects.
+  result<void> sort_removals() {
+    auto& removed = out_->delta.removed;
+    if (removed.size() < logic::least_held)
+      return {};
+    std::vector<std::pair<wall_time, std::string>> dated;
+    dated.reserve(removed.size());
+    for (auto& name : removed) {
+      const auto row = cache_->get({job_.sync.key.ns, name});
+      if (!row)
+        return row.error();
+      dated.emplace_back(*row ? (*row)->created : wall_time{}, std::move(name));
+    }
+    std::ranges::sort(dated, std::greater{});
+    std::ranges::transform(dated, removed.begin(), [](auto& one) { return std::move(one.second); });
+    return {};
+  }
+
   result<void> store(logic::discovery_changes found) {
     const auto began = clock::now();
     out_->note = note_on(found);
     out_->delta = std::move(found.delta);
+    if (auto sorted = sort_removals(); !sorted)
+      return sorted;
     out_->delta.stats.fetched_bytes = out_->fetched_bytes;
     progress_("storing", std::to_string(out_->delta.added.size() + out_->delta.changed.size()) + " package revisions");
     kept_->keep_no_more();

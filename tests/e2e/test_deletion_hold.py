@@ -1,10 +1,12 @@
 """Nothing is deleted by accident: removals that are too many at once wait for a permit."""
+import json
 import re
 import subprocess
 
 from harness.case import Case, manifest
 from harness.daemon import verandad
 from harness.git import package
+from harness.hostile_git import RESULT, HostileGit, honest, packet
 from harness.wait import wait_for
 
 OFTEN = "--health-check-frequency=1s"
@@ -186,3 +188,33 @@ class DeletionHold(Case):
         done = verandad("--once", "--manifests", self.manifests, "--data-dir", self.data)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("20 package revisions that the remote no longer has are kept: see condition DeletionHeld", done.stdout)
+
+
+class Churn(Case):
+    """A remote that names other revisions at every listing."""
+    TAGS = 100
+
+    def test_does_not_fill_the_cache(self):
+        remote, seen = honest(), []
+        tip = remote.refs["refs/heads/main"]
+
+        def other_tags(out):
+            first = 1 + len(seen) * self.TAGS
+            seen.append(first)
+            out.begin(RESULT)
+            out.send(b"".join(packet(f"{tip} {name}\n") for name in ["refs/heads/main", *(f"refs/tags/pkg/v{first + n}" for n in range(self.TAGS))]) + b"0000")
+        remote.list = other_tags
+        host = HostileGit({"x": remote})
+        self.addCleanup(host.close)
+        self.write("x.yaml", manifest("x", host.url("x")))
+        daemon = self.daemon("--health-check-frequency=1s")
+        daemon.wait_condition("x", "Ready")
+        first = {name for name in daemon.revisions("x") if name != "x.pkg.main"}
+        self.assertEqual(len(first), self.TAGS)
+        for _ in range(5):
+            newest = wait_for(lambda: (revisions := daemon.revisions("x")) and f"x.pkg.v{seen[-1]}" in revisions and revisions, "what was listed last")
+            self.assertLessEqual(len(newest), 2 * (self.TAGS + 1))
+            self.assertLessEqual(first, newest.keys(), "what was there when the hold began stays")
+            listed = len(seen)
+            wait_for(lambda: len(seen) > listed, "another listing")
+        self.assertIn("DeletionHeld", json.dumps(daemon.repository("x")["status"]))

@@ -132,11 +132,26 @@ BOOST_AUTO_TEST_CASE(of_a_cache_that_was_lost_is_judged_by_what_is_there) {
   BOOST_TEST(!judge(losing(0, 0), 50, first));
 }
 
+BOOST_AUTO_TEST_CASE(no_more_is_held_than_was_there_when_it_began) {
+  const auto first = judge(losing(25, 20));
+  BOOST_REQUIRE(first.has_value());
+  const auto churned = losing(145, 140); // 120 came since, and went
+  const auto hold = judge(churned, 50, first);
+  BOOST_REQUIRE(hold.has_value());
+  BOOST_TEST(hold->count == 25U);
+  BOOST_TEST(hold->base == 25U);
+  const auto rest = without_held(churned, *hold);
+  BOOST_TEST(rest.stats.cached_only == 115U);
+  BOOST_TEST(rest.stats.revisions == 30U);
+  BOOST_TEST(rest.removed == std::vector<std::string>(churned.removed.begin(), churned.removed.end() - 25), boost::test_tools::per_element()); // the newest
+  BOOST_TEST((judge(churned, 50, hold) == hold)); // and its permit stays good
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_CASE(a_delta_without_its_removals_counts_what_stays) {
   const auto delta = losing(25, 20, 3);
-  const auto kept = without_removals(delta);
+  const auto kept = without_held(delta, *judge(delta));
   BOOST_TEST(kept.removed.empty());
   BOOST_TEST(kept.added.size() == 3U);
   BOOST_TEST(kept.stats.cached_only == 0U);

@@ -48,14 +48,18 @@ struct walk {
     o.hold = d->machine.judge(delta, "", d->now);
     const names removed{delta.removed.begin(), delta.removed.end()};
     const auto base = hold_base ? std::min(*hold_base, cached.size()) : cached.size();
-    const bool many = removed.size() >= 10 && removed.size() * 2 > base;
-    const bool permitted = shown && given == shown->first && removed == shown->second;
+    const auto protects = std::min(removed.size(), base); // no more than was there when the hold began
+    const names held{delta.removed.end() - static_cast<std::ptrdiff_t>(protects), delta.removed.end()};
+    const bool many = protects >= 10 && protects * 2 > base;
+    const bool permitted = shown && given == shown->first && held == shown->second;
     BOOST_REQUIRE_EQUAL(o.hold.has_value(), many && !permitted);
     if (many && permitted) BOOST_REQUIRE(used.insert(given).second); // none counts twice
     cached.insert(remote.begin(), remote.end());
     if (o.hold) {
+      for (const auto& name : without_held(delta, *o.hold).removed) cached.erase(name);
+      BOOST_REQUIRE(cached.size() <= remote.size() + base);
       if (!hold_base) hold_base = base;
-      shown = std::pair{o.hold->permit, removed};
+      shown = std::pair{o.hold->permit, held};
       old.push_back(o.hold->permit);
     } else {
       hold_base.reset();

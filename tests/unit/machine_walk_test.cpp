@@ -299,7 +299,7 @@ BOOST_AUTO_TEST_CASE(invariants_hold_along_random_lives) {
   const auto seed = first_seed();
   std::cout << "VERANDA_WALK_SEED=" << seed << '\n';
   std::size_t syncs = 0, one_time_runs = 0, deaths = 0;
-  for (std::uint64_t i = 0; i < 1000; ++i) {
+  for (std::uint64_t i = 0; i < 2000; ++i) {
     walk w{seed + i};
     w.run(i % 200 == 0 ? 500 : 25);
     syncs += w.syncs();
