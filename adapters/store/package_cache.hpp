@@ -101,7 +101,7 @@ public:
   /// ignored: the cache counts. A revision is added or changed whichever list it is in, and one that is stored already causes no event.
   /// `conflict` when a tree of the delta is not stored (it was swept since it was asked for): stream again what `missing_trees` answers.
   virtual result<apply_result> apply_delta(const repository_claim& claim, const package_delta& delta, const durable_state& state) = 0;
-  /// Durable state alone, under the fence; its counts are ignored, they change with deltas only.
+  /// Durable state alone, under the fence; its counts and its basis are ignored: they tell of the rows, which change with deltas only.
   virtual result<void> put_state(const repository_claim& claim, const durable_state& state) = 0;
   /// Removes everything of the repository, with Deleted feed entries. Unknown: success.
   virtual result<void> close(const repository_claim& claim) = 0;

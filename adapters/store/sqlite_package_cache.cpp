@@ -219,9 +219,10 @@ public:
       transaction tx{*db_, true};
       const auto row = claimed(*db_, claim);
       durable_state next = state;
+      next.basis = row.state.basis;
       next.revisions = row.state.revisions;
       next.packages = row.state.packages;
-      write_state(*db_, row, next, oid::parse(state.basis.commit).value_or(row.branch_commit));
+      write_state(*db_, row, next, row.branch_commit);
       tx.commit();
     });
   }

@@ -149,7 +149,7 @@ BOOST_AUTO_TEST_CASE(keeps_the_time_of_each_phase) {
   advance(1s);
   BOOST_TEST(answered(asked));
   const auto phases = last_run("a").phases;
-  BOOST_TEST((phases.waiting >= 7s && phases.waiting < 8s)); // the worker says that it took no time
+  BOOST_TEST((phases.waiting > 2s && phases.waiting < 8s)); // but for the time that the worker took, which is real
   BOOST_TEST((phases.listing < 1s));
   BOOST_TEST((last_run("a").duration >= 7s));
 }

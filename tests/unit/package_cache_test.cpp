@@ -141,9 +141,20 @@ BOOST_AUTO_TEST_CASE(a_hold_that_is_over_is_gone_and_a_damaged_one_is_told) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(durable_state_survives_and_keeps_the_last_twenty_runs) {
+BOOST_AUTO_TEST_CASE(a_state_alone_does_not_say_what_the_rows_were_made_from) {
   auto state = full_state();
   value(cache->put_state(claim, state));
+  BOOST_CHECK(value(reader->state("uid-1"))->basis == sync_basis{}); // so that a cache that was lost is filled again
+  apply({}, state);
+  BOOST_CHECK(value(reader->state("uid-1"))->basis == state.basis);
+  state.basis.digest = "another";
+  value(cache->put_state(claim, state));
+  BOOST_CHECK(value(reader->state("uid-1"))->basis == full_state().basis);
+}
+
+BOOST_AUTO_TEST_CASE(durable_state_survives_and_keeps_the_last_twenty_runs) {
+  auto state = full_state();
+  apply({}, state);
   cache.reset();
   cache = value(open_package_cache(file, [this] { return now; }));
   auto wanted = state;

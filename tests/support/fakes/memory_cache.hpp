@@ -134,7 +134,9 @@ public:
     auto* row = claimed(claim);
     if (row == nullptr)
       return stale();
-    keep(*row, state);
+    auto next = state;
+    next.basis = row->state.basis;
+    keep(*row, next);
     log("put_state", claim.key);
     return {};
   }
